@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
@@ -86,6 +87,22 @@ func rightForms() string {
 
 // Mask is what may be shown of the secret parts of an address.
 const Mask = "********"
+
+// passwordMayGoOn says that a URL has a login and another "@" in its parameters: what looks like server, path and parameters may be a part of the password.
+func passwordMayGoOn(u *url.URL) bool { return u.User != nil && strings.Contains(u.RawQuery, "@") }
+
+// maskUser shows the name of a user that is surely no password.
+func maskUser(name string) string {
+	if userName.MatchString(name) {
+		return name
+	}
+	return Mask
+}
+
+var userName = regexp.MustCompile(`^[\w.-]{1,32}$`)
+
+// databaseName is what the name of a database on a server looks like.
+var databaseName = regexp.MustCompile(`^[^@:;=&\s]+$`)
 
 // MaskDSN is an address as it may be shown: where the data goes, without password and parameters. Of what has no known form
 // nothing is shown.

@@ -25,6 +25,8 @@ var (
 	mysqlURL    = regexp.MustCompile(`(?is)^(?:jdbc:)?(?:mysql|mariadb):(?:([a-z]+):)?//(?:([^/?]*)@)?([^/@?]*)/([^/?]*)(?:\?(.*))?$`)
 )
 
+var errMySQLURL = fmt.Errorf(`is no URL like mysql://user:password@host:3306/database: it names no database, or the password holds a "/" or a "?", or a parameter an "@", written %%2F, %%3F and %%40; better write it as %s`, mysqlForm)
+
 // mysqlTarget is where a MySQL address leads. Of several nodes of a cluster, Addr is the first.
 type mysqlTarget struct {
 	*mysql.Config
@@ -41,6 +43,9 @@ func mysqlAddress(dsn string) (*mysqlTarget, error) {
 	if m := mysqlURL.FindStringSubmatch(dsn); m != nil {
 		if m[1] != "" || strings.ContainsAny(m[3], "()") {
 			return nil, fmt.Errorf("names a way to choose one of several servers: give the nodes of a cluster as user:password@tcp(a:3306,b:3306)/database, or one server, as %s", mysqlForm)
+		}
+		if m[2] != "" && strings.Contains(m[5], "@") { // as passwordMayGoOn
+			return nil, errMySQLURL
 		}
 		user, password, secret := strings.Cut(m[2], ":")
 		a.user, a.password, a.address, a.database, params = user, password, m[3], m[4], m[5]
@@ -61,7 +66,7 @@ func mysqlAddress(dsn string) (*mysqlTarget, error) {
 	} else if severalAddresses.MatchString(dsn) {
 		return nil, errors.New("has more than one tcp(…) or unix(…): the nodes of a cluster stand in one, as tcp(a:3306,b:3306), and a socket stands alone")
 	} else if slices.ContainsFunc([]string{"mysql:", "mariadb:", "jdbc:"}, func(p string) bool { return strings.HasPrefix(strings.ToLower(dsn), p) }) {
-		return nil, fmt.Errorf(`is no URL like mysql://user:password@host:3306/database: it names no database, or the password holds a "/" or a "?", written %%2F and %%3F; better write it as %s`, mysqlForm)
+		return nil, errMySQLURL
 	} else if strings.Contains(dsn, "@") && !strings.Contains(dsn, "(") {
 		return nil, fmt.Errorf("has no tcp(…) around host and port: write it as %s", mysqlForm)
 	} else {
@@ -82,7 +87,6 @@ type mysqlParts struct {
 
 var (
 	hostAndPort  = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(?::([0-9]+))?$`)
-	databaseName = regexp.MustCompile(`^[^@:;=&\s]+$`)
 	jdbcName     = regexp.MustCompile(`^[a-z]+[A-Z][A-Za-z0-9]*$`)
 	variableName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	// Several addresses side by side, each with parentheses of its own.
@@ -233,9 +237,6 @@ func mysqlNodesOf(text string) (nodes []string, err error) {
 	return nodes, nil
 }
 
-// shownUser is the name of a user that is surely no password.
-var shownUser = regexp.MustCompile(`^[\w.-]{1,32}$`)
-
 // endless finds in what stands before the last address an address of its own or parameters: nobody can tell where the password
 // ends then.
 var endless = regexp.MustCompile(`@(tcp|unix)?\(|[;?&]\s*[\w ]+=`)
@@ -248,9 +249,7 @@ func maskMySQL(dsn string) (shown string, ok bool) {
 	}
 	user, password := "", ""
 	if c.User != "" || c.Passwd != "" {
-		if user = Mask; shownUser.MatchString(c.User) {
-			user = c.User
-		}
+		user = maskUser(c.User)
 		if c.Passwd != "" {
 			password = ":" + Mask
 		}

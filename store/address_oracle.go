@@ -60,8 +60,8 @@ func oracleAddress(dsn string) (*configurations.ConnectionConfig, error) {
 
 func (o *oracleParts) url(dsn string) error {
 	u, err := url.Parse(dsn)
-	if err != nil || u.Fragment != "" {
-		return fmt.Errorf(`is no URL: a "/", "?", "#", "@" or "%%" of the password is written %%2F, %%3F, %%23, %%40, %%25 (%s)`, oracleForm)
+	if err != nil || u.Fragment != "" || passwordMayGoOn(u) {
+		return fmt.Errorf(`is no URL: a "/", "?", "#", "@" or "%%" of the password, or an "@" of a parameter, is written %%2F, %%3F, %%23, %%40, %%25 (%s)`, oracleForm)
 	}
 	o.user = u.User.Username()
 	o.password, _ = u.User.Password()
@@ -182,11 +182,7 @@ func maskOracle(dsn string) (shown string, ok bool) {
 	if err != nil {
 		return "", false
 	}
-	user := Mask
-	if shownUser.MatchString(c.UserID) {
-		user = c.UserID
-	}
-	shown = "oracle://" + user + ":" + Mask + "@" + c.Servers[0].NetworkAddr() + "/"
+	shown = "oracle://" + maskUser(c.UserID) + ":" + Mask + "@" + c.Servers[0].NetworkAddr() + "/"
 	if c.SID != "" {
 		return shown + "?SID=" + c.SID, true
 	}

@@ -15,7 +15,7 @@ const marker = "q7VXK2wz9"
 // passwords are as people choose them. What follows a sign that has a meaning in some address must not be shown either.
 var passwords = []string{
 	"%s", "a@%s", "a/%s", "a:%s", "a#%s", "a%%%s", "a%%zz%s", "a;%s", "a'%s", `a"%s`, "a?%s", "a&%s", "a=%s", "a(%s", "a)%s", "a)/%s", "@%s@", "/%s/", ":%s:", "a b%s", "{a;%s}", "a,%s", `a\%s`,
-	"密码%s", "a：%s", "a＠%s", "12/%s", "1521/%s", "a@tcp(%s", "a@tcp(b)/%s", "a@b/%s", "a//%s", "[%s]", "<%s>", "$%s", "|%s", "*%s", "!%s", "a\u00a0%s", "a\u3000%s", "%s.db", "a/%s.db",
+	"密码%s", "a：%s", "a＠%s", "12/%s", "1521/%s", "a@tcp(%s", "a@tcp(b)/%s", "a@b/%s", "a//%s", "[%s]", "<%s>", "$%s", "|%s", "*%s", "!%s", "a\u00a0%s", "a\u3000%s", "%s.db", "a/%s.db", "a@b/%s?c", "a@b/%s?c=d", "a@b:1/%s?c=d&e",
 }
 
 // addresses are the forms that people have of a database's address, PW for the password. The database is nowhere: no server answers there.

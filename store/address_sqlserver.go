@@ -60,8 +60,8 @@ func sqlserverAddress(dsn string) (*msdsn.Config, error) {
 
 func (s *sqlserverParts) url(dsn string) error {
 	u, err := url.Parse(dsn)
-	if err != nil || !sqlserverInstance.MatchString(u.Path) || u.Fragment != "" {
-		return fmt.Errorf(`is no URL: a "/", "?", "#", "@" or "%%" of the password is written %%2F, %%3F, %%23, %%40, %%25 (%s)`, sqlserverForm)
+	if err != nil || !sqlserverInstance.MatchString(u.Path) || u.Fragment != "" || passwordMayGoOn(u) {
+		return fmt.Errorf(`is no URL: a "/", "?", "#", "@" or "%%" of the password, or an "@" of a parameter, is written %%2F, %%3F, %%23, %%40, %%25 (%s)`, sqlserverForm)
 	}
 	s.user = u.User.Username()
 	s.password, _ = u.User.Password()
@@ -238,10 +238,7 @@ func maskSQLServer(dsn string) (shown string, ok bool) {
 	if err != nil {
 		return "", false
 	}
-	user := Mask
-	if shownUser.MatchString(c.User) {
-		user = c.User
-	}
+	user := maskUser(c.User)
 	if c.Password != "" {
 		user += ":" + Mask
 	}

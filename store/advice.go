@@ -31,10 +31,10 @@ func (d *dialect) conversions(have catalogue) []string {
 
 // charsetFault is what a table loses by its character set; "" where it loses nothing or is not there.
 func charsetFault(t table, info *tableInfo) string {
-	if info == nil || info.narrowest() == "" {
+	if info == nil || info.narrowest().lacks == lacksNothing {
 		return ""
 	}
-	return fmt.Sprintf("has the character set %s: %s", info.narrowest(), loses(t, info.narrowest()))
+	return fmt.Sprintf("has the character set %s: %s", info.narrowest().name, loses(t, info.narrowest()))
 }
 
 // collationFault is what a table takes for equal although it is not; "" where that is nothing, or it is not there.
@@ -73,14 +73,14 @@ func isDeployed(t table) bool {
 func isDeployedName(name string) bool { return isDeployed(table{name: name}) }
 
 // loses says what a table of ours cannot hold in a character set.
-func loses(t table, charset string) string {
+func loses(t table, set charset) string {
 	lost := "Chinese and emoji"
-	switch {
-	case slices.Contains(plane, charset):
+	switch set.lacks {
+	case lacksPlanes:
 		lost = "emoji and rare Chinese characters (beyond U+FFFF)"
-	case slices.Contains([]string{"gbk", "gb2312", "big5"}, charset):
-		lost = "emoji and characters that " + strings.ToUpper(charset) + " lacks"
-	case slices.Contains([]string{"sjis", "cp932", "ujis", "eucjpms", "euckr"}, charset):
+	case lacksSome:
+		lost = "emoji and characters that " + strings.ToUpper(set.name) + " lacks"
+	case lacksMost:
 		lost = "emoji and most Chinese"
 	}
 	switch t.name {
@@ -106,10 +106,9 @@ func (t *tableInfo) collations() []string {
 }
 
 // narrowest is a character set of the table that lacks characters; of several one that lacks more than what is beyond U+FFFF.
-func (t *tableInfo) narrowest() string {
-	found := ""
+func (t *tableInfo) narrowest() (found charset) {
 	for _, name := range slices.Sorted(maps.Keys(t.columns)) {
-		if set := t.columns[name].charset; !slices.Contains(whole, set) && (found == "" || slices.Contains(plane, found)) {
+		if set := t.columns[name].charset; set.lacks != lacksNothing && found.lacks <= lacksPlanes {
 			found = set
 		}
 	}
@@ -119,4 +118,13 @@ func (t *tableInfo) narrowest() string {
 // tellApart says whether all these columns of a table tell all texts apart.
 func (d *dialect) tellApart(t *tableInfo, columns []string) bool {
 	return !slices.ContainsFunc(columns, func(c string) bool { return !d.exactCollation(t.columns[c].collation) })
+}
+
+// some are the first of a list.
+func some(list []string) string {
+	const maxNamed = 5
+	if len(list) <= maxNamed {
+		return strings.Join(list, ", ")
+	}
+	return strings.Join(slices.Clone(list[:maxNamed]), ", ") + fmt.Sprintf(" and %d more", len(list)-maxNamed)
 }

@@ -19,7 +19,7 @@ type columnInfo struct {
 	kind       string // the engine's type name, without length
 	length     int    // as the engine counts it, 0 = no small limit
 	characters int    // where length is of bytes, and characters are bounded beside it; 0 = they are not
-	charset    string // of those that lack characters, by its name in MySQL (gbk, latin1); "" where the engine has none per column
+	charset    charset
 	collation  string // "" is the engine's own order of characters
 	numbered   bool   // the database fills it
 }

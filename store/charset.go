@@ -3,16 +3,37 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/text/encoding"
 )
 
-// A column of a legacy table can have a character set that lacks characters: utf8 those beyond U+FFFF, gbk most of what is not
-// Chinese, latin1 all Chinese. No row of it equals a text with such a character, which MySQL reports as an error (1267) that it
-// also gives where columns of two collations are compared. So it is the arguments that tell, never the error: an error is
-// "nothing found" only where one of them cannot be in its column.
+// charset is the character set of a column, as its dialect knows it. The zero value has every character: some engines have no character
+// sets of columns.
+type charset struct {
+	name     string // for people
+	lacks    lack
+	chinese  bool              // it has the usual characters of China
+	encoding encoding.Encoding // for engines that do not say what a set lacks; nil: nobody knows it
+	double   bool              // characters beyond ASCII take two bytes
+}
+
+// lack says which characters a character set has not.
+type lack int
+
+const (
+	lacksNothing lack = iota
+	lacksPlanes       // what is beyond U+FFFF: emoji and rare Chinese
+	lacksSome         // of one country's Chinese characters it has most
+	lacksMost         // of Chinese it has a part
+	lacksChinese      // all Chinese
+)
+
+// No row equals a text with a character that its column lacks. MySQL reports that as an error which it also gives where columns of two
+// collations are compared. So the arguments tell what it is, never the error: an error is "nothing found" only where one of them cannot be
+// in its column.
 
 // unheldError says which arguments of a statement have characters that the column compared with them lacks. It does not leave this
 // package: no row can equal them.
@@ -82,12 +103,6 @@ func (s *Store) unheld(ctx context.Context, c *command, args []any, why error) e
 	return why
 }
 
-// whole are the character sets that lack nothing.
-var whole = []string{"", "utf8mb4", "gb18030", "utf16", "utf16le", "utf32"}
-
-// plane are those that lack what is beyond U+FFFF, and nothing else.
-var plane = []string{"utf8", "utf8mb3", "ucs2"}
-
 const lastOfPlane = rune(0xffff)
 
 func withoutBeyond(text string, last rune) string {
@@ -108,12 +123,12 @@ func plain(text string) bool {
 }
 
 // heldBy is text as a character set can hold it, with a "?" for each character that it lacks.
-func (s *Store) heldBy(ctx context.Context, charset, text string) (string, error) {
+func (s *Store) heldBy(ctx context.Context, set charset, text string) (string, error) {
 	switch {
-	case slices.Contains(whole, charset), plain(text):
+	case set.lacks == lacksNothing, plain(text):
 		return text, nil
-	case slices.Contains(plane, charset):
+	case set.lacks == lacksPlanes:
 		return withoutBeyond(text, lastOfPlane), nil
 	}
-	return s.dialect.held(ctx, s.pools.reader, charset, text)
+	return s.dialect.held(ctx, s.pools.reader, set, text)
 }

@@ -23,7 +23,7 @@ func (s *shape) decorate(i int, text string) string {
 	if !utf8.ValidString(text) {
 		text = strings.ToValidUTF8(text, "?")
 	}
-	if slices.Contains(plane, s.charsets[i]) {
+	if s.charsets[i].lacks == lacksPlanes {
 		text = withoutBeyond(text, lastOfPlane)
 	}
 	if n, limit := s.beyond(i, text); n > limit {
@@ -42,7 +42,7 @@ func (s *shape) decorate(i int, text string) string {
 // surely says whether the character set of column i is sure to hold a text that was decorated.
 func (s *shape) surely(i int, text string) bool {
 	set := s.charsets[i]
-	return set == "" || slices.Contains(plane, set) && !s.replaces || plain(text)
+	return set.lacks == lacksNothing || set.lacks == lacksPlanes && !s.replaces || plain(text)
 }
 
 // redecorate asks the database about the rest.
@@ -52,7 +52,7 @@ func (t *tx) redecorate(ctx context.Context, r *rows) error {
 		whole := r.args[at].(string)
 		text, err := t.redecorated(ctx, r.shape, i, whole)
 		if err == nil && text != whole && r.shape.kinds[i] == "" {
-			err = fmt.Errorf("%w: %s.%s has the character set %s, which lacks a character", ErrData, r.table, r.shape.names[i], r.shape.charsets[i])
+			err = fmt.Errorf("%w: %s.%s has the character set %s, which lacks a character", ErrData, r.table, r.shape.names[i], r.shape.charsets[i].name)
 		}
 		if err != nil {
 			return err
@@ -87,7 +87,7 @@ func (t *tx) fits(ctx context.Context, of table, column, text string) error {
 			return failed
 		}
 		if held != text {
-			err = fmt.Errorf("its character set %s lacks a character", sh.charsets[i])
+			err = fmt.Errorf("its character set %s lacks a character", sh.charsets[i].name)
 		}
 	}
 	if err != nil {

@@ -1,14 +1,9 @@
 package store
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
-// chinese begin the names of the character sets that hold what is written in China. What of it each lacks is said by the warnings.
-var chinese = []string{"utf8", "gb", "ucs2", "utf16", "utf32"}
-
-// refusals names the legacy tables that refuse Chinese, the one first without which phones that are away get nothing.
+// refusals names the legacy tables that refuse Chinese, the one first without which phones that are away get nothing. What those lack that
+// hold it is said by the warnings.
 func (d *dialect) refusals(have catalogue) (list []string) {
 	for _, t := range []struct{ name, what string }{
 		{tOffline.name, "every Chinese message to somebody whose phone is away is refused, with error-012"},
@@ -18,19 +13,10 @@ func (d *dialect) refusals(have catalogue) (list []string) {
 		if info == nil {
 			continue
 		}
-		if charset := info.columns["body"].charset; charset != "" && !holdsChinese(charset) {
+		if set := info.columns["body"].charset; set.lacks != lacksNothing && !set.chinese {
 			list = append(list, fmt.Sprintf("%s has the character set %s: %s. In a quiet hour, %s; then restart tlim",
-				t.name, charset, t.what, d.convert(t.name)))
+				t.name, set.name, t.what, d.convert(t.name)))
 		}
 	}
 	return list
-}
-
-func holdsChinese(charset string) bool {
-	for _, prefix := range chinese {
-		if strings.HasPrefix(charset, prefix) {
-			return true
-		}
-	}
-	return false
 }

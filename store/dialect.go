@@ -97,11 +97,11 @@ type dialect struct {
 
 	// held makes of a text what a character set can hold, with a "?" for each character that it lacks. It may be nil where columns
 	// have no character set. replaces says that the engine stores such a "?" without a word, so texts are looked at before.
-	held     func(ctx context.Context, db querier, charset, text string) (string, error)
+	held     func(ctx context.Context, db querier, set charset, text string) (string, error)
 	replaces bool
 
 	// width is how much of a column's length a text takes. nil: as much as it has characters.
-	width func(charset, text string) int
+	width func(set charset, text string) int
 
 	// uncommitted says that a COMMIT which answered with this error did certainly not happen.
 	uncommitted func(error) bool
@@ -209,3 +209,12 @@ func alternatives(query string, n int) string {
 func limitOffset(query string, args []any, length, offset int64) (string, []any) {
 	return query + " LIMIT ? OFFSET ?", append(args, length, offset)
 }
+
+// oneLine is an error whose text the driver has written in several lines.
+type oneLine struct{ error }
+
+// Error joins the lines.
+func (o oneLine) Error() string { return strings.ReplaceAll(o.error.Error(), "\n", "; ") }
+
+// Unwrap returns the error itself.
+func (o oneLine) Unwrap() error { return o.error }

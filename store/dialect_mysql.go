@@ -70,7 +70,8 @@ var mysqlDialect = dialect{
 	session: "SELECT CONNECTION_ID()",
 	kill:    "KILL %d",
 	ddl:     mysqlDDL,
-	looks:   looks{now: nowMySQL, rights: rightsMySQL, durability: durabilityMySQL, numbers: numbersMySQL, rows: rowsMySQL},
+	looks: looks{now: nowMySQL, rights: rightsMySQL, durability: durabilityMySQL, headroom: headroomMySQL, rows: rowsMySQL, unfit: unfitMySQL, foreignKeys: foreignKeysMySQL,
+		everyCharacter: func(table, _ string) string { return "ALTER TABLE " + table + " CONVERT TO CHARACTER SET utf8mb4" }},
 }
 
 // openMySQL takes an address, a user and a database; the rest of the DSN's settings are made here, whatever it says.
@@ -143,12 +144,19 @@ func mysqlConnector(base *mysql.Config, cfg Config, patience, idle time.Duration
 		return sessionConnector{}, err
 	}
 	// Not a parameter: MariaDB 10 calls the variable tx_isolation, MySQL 8 transaction_isolation.
-	setup := []string{"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"}
+	// Transactions that only read came with MySQL 5.6.5 and MariaDB 10.
+	setup := []string{"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED /*!50605 , READ WRITE */", mysqlSession}
 	if patience > 0 && !cfg.readOnly {
 		setup = append(setup, "DO GET_LOCK("+fmt.Sprintf(openMySQLMark, "CONNECTION_ID()")+", 0)")
 	}
 	return sessionConnector{Connector: connector, setup: setup}, nil
 }
+
+// mysqlSession takes back what an administrator may have set for every session of the server and what changes the meaning of our
+// statements: rows that are cut off without a word, what is written and never committed, an order by the beginnings of long ids,
+// sessions that end with their first COMMIT. A statement's time is bounded by who waits for it, and that of an ALTER TABLE by nobody.
+const mysqlSession = "SET NAMES utf8mb4 COLLATE utf8mb4_bin, sql_select_limit = 18446744073709551615, sql_big_selects = 1, autocommit = 1, completion_type = 0, " +
+	"sql_auto_is_null = 0, sql_safe_updates = 0, max_sort_length = 1024, unique_checks = 1 /*M!100101 , max_statement_time = 0 */ /*!50708 , max_execution_time = 0 */"
 
 // sessionConnector runs some statements on each new connection.
 type sessionConnector struct {
@@ -276,12 +284,12 @@ func unmatchedMySQL(err error) bool {
 	return false
 }
 
-func heldMySQL(ctx context.Context, db querier, charset, value string) (string, error) {
-	if !plainName.MatchString(charset) {
-		return "", fmt.Errorf("%q is the name of no character set", charset)
+func heldMySQL(ctx context.Context, db querier, set charset, value string) (string, error) {
+	if !plainName.MatchString(set.name) {
+		return "", fmt.Errorf("%q is the name of no character set", set.name)
 	}
 	var held text
-	err := db.QueryRowContext(ctx, "SELECT CONVERT(CONVERT(? USING "+charset+") USING utf8mb4)", value).Scan(&held)
+	err := db.QueryRowContext(ctx, "SELECT CONVERT(CONVERT(? USING "+set.name+") USING utf8mb4)", value).Scan(&held)
 	return string(held), err
 }
 
@@ -304,7 +312,7 @@ func catalogueMySQL(ctx context.Context, db querier) (catalogue, error) {
 			if err := scan(&table, &name, &kind, &length, &charset, &collation, &extra); err != nil {
 				return err
 			}
-			info := columnInfo{name: string(name), kind: string(kind), charset: string(charset), collation: string(collation)}
+			info := columnInfo{name: string(name), kind: string(kind), charset: charsetMySQL(string(charset)), collation: string(collation)}
 			info.numbered = strings.Contains(string(extra), "auto_increment")
 			if info.kind == "varchar" || info.kind == "char" {
 				info.length = int(length) // characters; the text types count bytes, and the server checks those

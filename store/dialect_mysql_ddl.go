@@ -18,6 +18,7 @@ var mysqlDDL = ddl{
 	convert: func(table string) string {
 		return "ALTER TABLE " + table + " CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 	},
+	converted:     "utf8mb4 is a character set of MySQL and MariaDB",
 	unreadable:    unreadableMySQL,
 	online:        func(statement string) string { return statement + " ALGORITHM=INPLACE LOCK=NONE" },
 	onlineFor:     func(of size) bool { return of.engine == "" || strings.EqualFold(of.engine, "InnoDB") },
@@ -157,7 +158,7 @@ func usersMySQL(ctx context.Context, db querier) (who []string, err error) {
 // today as they are after the conversion, which is wrong both times.
 func unreadableMySQL(ctx context.Context, db querier, table string, have *tableInfo) (notes []string, err error) {
 	for _, c := range []string{"body", "content"} {
-		if have.columns[c].charset != "latin1" {
+		if have.columns[c].charset.name != "latin1" {
 			continue
 		}
 		const bytes, meant, read = "CONVERT(CAST(%s AS BINARY) USING utf8mb4)", "%[1]s <> CONVERT(%[2]s USING utf8mb4) AND %[1]s NOT LIKE '%%?%%'", "CONVERT(CAST(CONVERT(%s USING latin1) AS BINARY) USING utf8mb4)"

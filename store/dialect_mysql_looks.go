@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -171,7 +170,7 @@ func durabilityMySQL(ctx context.Context, db querier) ([]Advice, error) {
 	return advice, err
 }
 
-// numbersMySQL: MySQL 8 answers from statistics that can be a day old, which does for a warning far below the end.
+// numbersMySQL is the number that the next row of each table gets. MySQL 8 answers from statistics that can be a day old, which does for a warning far below the end.
 func numbersMySQL(ctx context.Context, db querier) (map[string]int64, error) {
 	next := map[string]int64{}
 	err := each(ctx, db, `SELECT table_name, auto_increment FROM information_schema.tables WHERE table_schema = DATABASE() AND auto_increment IS NOT NULL`, func(scan scanner) error {
@@ -186,18 +185,36 @@ func numbersMySQL(ctx context.Context, db querier) (map[string]int64, error) {
 	return next, err
 }
 
+// rangesMySQL are the largest numbers of the types that a legacy table can number its rows by.
+var rangesMySQL = map[string]int64{"tinyint": 1<<7 - 1, "smallint": 1<<15 - 1, "mediumint": 1<<23 - 1, "int": 1<<31 - 1, "integer": 1<<31 - 1, "bigint": 1<<63 - 1}
+
+func headroomMySQL(ctx context.Context, db querier, have catalogue) (advice []Advice, err error) {
+	next, err := numbersMySQL(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range deployedTables {
+		info := have[t.name]
+		if info == nil {
+			continue
+		}
+		for _, c := range info.columns {
+			most := rangesMySQL[c.kind]
+			if !c.numbered || most == 0 {
+				continue
+			}
+			if used := float64(next[t.name]) / float64(most); used >= headroomWarn {
+				advice = append(advice, Advice{used >= headroomSevere, fmt.Sprintf("%s.%s is %s and its next number is %d of %d: at the end no row can be added", t.name, c.name, c.kind, next[t.name], most),
+					"in a quiet hour, ALTER TABLE " + t.name + " MODIFY " + c.name + " bigint NOT NULL AUTO_INCREMENT, which locks the table"})
+			}
+		}
+	}
+	return advice, nil
+}
+
 // rowsMySQL is the server's estimate.
 func rowsMySQL(ctx context.Context, db querier, table string) (int64, error) {
 	var n number
 	err := db.QueryRowContext(ctx, `SELECT table_rows FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?`, table).Scan(&n)
 	return int64(n), err
-}
-
-// some are the first of a list.
-func some(list []string) string {
-	const few = 5
-	if len(list) <= few {
-		return strings.Join(list, ", ")
-	}
-	return strings.Join(slices.Clone(list[:few]), ", ") + fmt.Sprintf(" and %d more", len(list)-few)
 }

@@ -33,7 +33,7 @@ var oracleDialect = dialect{
 	// Sessions compare and sort bytes (see oracleSession), so "=" is exact.
 	exact:   func(column string) string { return column },
 	value:   oracleValue,
-	longest: oracleText,
+	longest: maxOracleText,
 	open:    openOracle,
 	page:    rownum,
 
@@ -76,12 +76,12 @@ func widenOracleBody(table string) string {
 		"the old plugin does not read chat histories from a CLOB", table)
 }
 
-// oracleText is the longest text in bytes that goes as VARCHAR2.
-const oracleText = 4000
+// maxOracleText is the longest text in bytes that goes as VARCHAR2.
+const maxOracleText = 4000
 
 // oracleValue makes a LOB of what is longer.
 func oracleValue(v any) any {
-	if text, ok := v.(string); ok && len(text) > oracleText {
+	if text, ok := v.(string); ok && len(text) > maxOracleText {
 		return ora.Clob{String: text, Valid: true}
 	}
 	return v
@@ -179,7 +179,7 @@ const (
 // arrayOf says how many of the first rows go together, and as what.
 func arrayOf(args []any, width int) (n, kind int) {
 	long := func(row []any) bool {
-		return slices.ContainsFunc(row, func(v any) bool { text, ok := v.(string); return ok && len(text) > oracleText })
+		return slices.ContainsFunc(row, func(v any) bool { text, ok := v.(string); return ok && len(text) > maxOracleText })
 	}
 	for bytes := 0; n < maxArray && (n+1)*width <= len(args); n++ {
 		row := args[n*width : (n+1)*width]
@@ -276,21 +276,24 @@ func uncommittedOracle(err error) bool {
 	return errors.Is(err, errUnsent) || oracleCode(err) == 2091 // rolled back instead
 }
 
-// oracleCharsets are the character sets of databases, by the names that MySQL has for them.
-var oracleCharsets = map[string]string{
-	"AL32UTF8": "", "UTF8": "utf8mb3", "ZHS16GBK": "gbk", "ZHS32GB18030": "gb18030", "ZHT16BIG5": "big5", "ZHT16MSWIN950": "big5", "ZHT16HKSCS": "big5",
-	"JA16SJIS": "cp932", "JA16SJISTILDE": "cp932", "KO16MSWIN949": "euckr", "KO16KSC5601": "euckr",
-	"WE8MSWIN1252": "latin1", "WE8ISO8859P1": "latin1", "WE8ISO8859P15": "latin1", "US7ASCII": "ascii",
-	"EE8MSWIN1250": "cp1250", "CL8MSWIN1251": "cp1251", "EL8MSWIN1253": "cp1253", "TR8MSWIN1254": "cp1254", "IW8MSWIN1255": "cp1255",
-	"AR8MSWIN1256": "cp1256", "BLT8MSWIN1257": "cp1257", "VN8MSWIN1258": "cp1258", "TH8TISASCII": "cp874",
+// oracleUTF8 is the older one of Oracle's two UTF-8: beyond U+FFFF it has two of three bytes.
+var oracleUTF8 = charset{name: "utf8mb3", lacks: lacksPlanes, chinese: true}
+
+// oracleCharsets are the character sets of databases.
+var oracleCharsets = map[string]charset{
+	"AL32UTF8": {}, "UTF8": oracleUTF8, "ZHS16GBK": cpGBK, "ZHS32GB18030": cpGB18030, "ZHT16BIG5": cpBig5, "ZHT16MSWIN950": cpBig5, "ZHT16HKSCS": cpBig5,
+	"JA16SJIS": cpJapanese, "JA16SJISTILDE": cpJapanese, "KO16MSWIN949": cpKorean, "KO16KSC5601": cpKorean,
+	"WE8MSWIN1252": cpWestern, "WE8ISO8859P1": cpWestern, "WE8ISO8859P15": cpWestern, "US7ASCII": lackingChinese("ascii", nil),
+	"EE8MSWIN1250": cp1250, "CL8MSWIN1251": cp1251, "EL8MSWIN1253": cp1253, "TR8MSWIN1254": cp1254, "IW8MSWIN1255": cp1255,
+	"AR8MSWIN1256": cp1256, "BLT8MSWIN1257": cp1257, "VN8MSWIN1258": cp1258, "TH8TISASCII": cp874,
 }
 
 // widthOracle counts bytes: whatever a column's length is of, its bytes have an end too.
-func widthOracle(charset, value string) int {
-	switch charset {
+func widthOracle(set charset, value string) int {
+	switch set.name {
 	case "":
 		return len(value)
-	case "utf8mb3": // beyond U+FFFF it has two of three bytes
+	case oracleUTF8.name:
 		n := len(value)
 		for _, r := range value {
 			if utf8.RuneLen(r) == 4 {
@@ -299,7 +302,7 @@ func widthOracle(charset, value string) int {
 		}
 		return n
 	}
-	return encodedLength(charset, value)
+	return encodedLength(set, value)
 }
 
 // What the server knows of the user's own tables, whose names alone a name without an owner means, synonyms aside.
@@ -321,15 +324,15 @@ const (
 func catalogueOracle(ctx context.Context, db querier) (catalogue, error) {
 	c := catalogue{}
 	err := each(ctx, db, oracleColumns, func(scan scanner) error {
-		var table, name, kind, used, charset text
+		var table, name, kind, used, stored text
 		var length, characters number
-		if err := scan(&table, &name, &kind, &length, &characters, &used, &charset); err != nil {
+		if err := scan(&table, &name, &kind, &length, &characters, &used, &stored); err != nil {
 			return err
 		}
 		info := columnInfo{name: string(name), kind: string(kind)}
-		set, known := oracleCharsets[string(charset)]
+		set, known := oracleCharsets[string(stored)]
 		if !known {
-			set = strings.ToLower(string(charset))
+			set = lackingChinese(strings.ToLower(string(stored)), nil)
 		}
 		switch kind {
 		case "VARCHAR2", "CHAR":

@@ -58,6 +58,7 @@ var sqliteDialect = dialect{
 	widenKey:       func(_, column string) string { return "make the table anew with " + column + " varchar(64)" },
 	convert:        func(string) string { return "make the table anew without COLLATE" },
 	advise:         adviseSQLite,
+	looks:          looks{unfit: unfitSQLite},
 	ddl:            sqliteDDL,
 	version:        "SELECT sqlite_version()",
 }
@@ -369,8 +370,7 @@ func lockSQLite(ctx context.Context, conn *sql.Conn) (func() error, error) {
 	}, nil
 }
 
-// adviseSQLite reads what the file was opened with: a file system without shared memory leaves WAL out without an error.
-// walHeader says whether a file is one in WAL mode by its own word: opened as immutable SQLite calls it another.
+// walHeader says whether a file's own first bytes say that it is in WAL mode: of one that is opened as immutable SQLite says another mode.
 func walHeader(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
@@ -382,6 +382,7 @@ func walHeader(path string) bool {
 	return err == nil && versions == [2]byte{2, 2}
 }
 
+// adviseSQLite reads what the file was opened with: a file system without shared memory leaves WAL out without an error.
 func adviseSQLite(ctx context.Context, db querier) ([]string, error) {
 	var journal, file string
 	var safety int
@@ -397,4 +398,39 @@ func adviseSQLite(ctx context.Context, db querier) ([]string, error) {
 		advice = append(advice, fmt.Sprintf("the SQLite file has synchronous %d: messages that were acknowledged can be lost in a power cut, leave synchronous out of store.dsn", safety))
 	}
 	return advice, nil
+}
+
+// unfitSQLite finds what has the name of a table of ours and is none, or is one in which no row of ours can stand.
+func unfitSQLite(ctx context.Context, db querier, _ catalogue) (advice []Advice, err error) {
+	if err := each(ctx, db, `SELECT type, name, tbl_name FROM sqlite_master WHERE type IN ('view', 'trigger') ORDER BY name`, func(scan scanner) error {
+		var kind, name, table text
+		if err := scan(&kind, &name, &table); err != nil || !isOurs(string(table)) {
+			return err
+		}
+		if kind == "view" {
+			advice = append(advice, Advice{true, fmt.Sprintf("%s is a view: it takes no columns and no indexes", name), fmt.Sprintf("give its table that name: DROP VIEW %s; ALTER TABLE … RENAME TO %s", name, name)})
+			return nil
+		}
+		advice = append(advice, Advice{false, fmt.Sprintf("the trigger %s runs at writes of %s: each write waits for it, and a row that it refuses is not stored", name, table),
+			fmt.Sprintf("see whether it is still wanted, else DROP TRIGGER %s", name)})
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	const generated = "2, 3"
+	return advice, each(ctx, db, `SELECT m.name, x.name, x.hidden FROM sqlite_master m, pragma_table_xinfo(m.name) x WHERE m.type = 'table'
+		AND (x.hidden IN (`+generated+`) OR x."notnull" = 1 AND x.dflt_value IS NULL AND x.pk = 0) ORDER BY m.name, x.cid`, func(scan scanner) error {
+		var table, name text
+		var hidden number
+		if err := scan(&table, &name, &hidden); err != nil || !isOurs(string(table)) {
+			return err
+		}
+		switch ours := columnOf(string(table), string(name)); {
+		case hidden != 0 && ours:
+			advice = append(advice, Advice{true, fmt.Sprintf("%s.%s is computed by the database, and takes no value", table, name), "make the table anew with a plain column"})
+		case hidden == 0 && !ours:
+			advice = append(advice, Advice{true, fmt.Sprintf("%s.%s is not the plugin's, must not be NULL and has no default: no row can be added", table, name), "make the table anew with a column that may be NULL"})
+		}
+		return nil
+	})
 }

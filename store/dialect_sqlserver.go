@@ -68,7 +68,10 @@ var sqlserverDialect = dialect{
 	},
 	convert: convertSQLServer,
 	advise:  adviseSQLServer,
-	looks:   looks{now: nowSQLServer, durability: durabilitySQLServer, headroom: headroomSQLServer},
+	looks: looks{now: nowSQLServer, durability: durabilitySQLServer, headroom: headroomSQLServer, saysRefusal: true,
+		everyCharacter: func(table, column string) string {
+			return "ALTER TABLE " + table + " ALTER COLUMN " + column + " nvarchar(max)"
+		}},
 	ddl:     sqlserverDDL,
 	version: sqlserverVersion,
 	session: sqlserverOwnID,
@@ -223,15 +226,6 @@ func remedySQLServer(_ Config, err error) string {
 	return ""
 }
 
-// oneLine is an error whose text the driver has written in several lines.
-type oneLine struct{ error }
-
-// Error joins the lines.
-func (o oneLine) Error() string { return strings.ReplaceAll(o.error.Error(), "\n", "; ") }
-
-// Unwrap returns the error itself.
-func (o oneLine) Unwrap() error { return o.error }
-
 func classifySQLServer(err error) error {
 	switch sqlserverNumber(err) {
 	case 2627, 2601: // a key or a unique index
@@ -255,28 +249,28 @@ func uncommittedSQLServer(err error) bool {
 	return n == 1205 || n == 1222 || err == driver.ErrBadConn //nolint:errorlint // see above: errors.Is would say yes of both
 }
 
-// sqlserverPages are the code pages of varchar columns, by the names that MySQL has for them.
-var sqlserverPages = map[int]string{
-	936: "gbk", 950: "big5", 932: "cp932", 949: "euckr", 1252: "latin1", 1250: "cp1250", 1251: "cp1251", 1253: "cp1253", 1254: "cp1254",
-	1255: "cp1255", 1256: "cp1256", 1257: "cp1257", 1258: "cp1258", 874: "cp874", 437: "cp437", 850: "cp850",
+// sqlserverPages are the code pages of varchar columns.
+var sqlserverPages = map[int]charset{
+	936: cpGBK, 950: cpBig5, 932: cpJapanese, 949: cpKorean, 1252: cpWestern, 1250: cp1250, 1251: cp1251, 1253: cp1253, 1254: cp1254,
+	1255: cp1255, 1256: cp1256, 1257: cp1257, 1258: cp1258, 874: cp874, 437: cp437, 850: cp850,
 }
 
 // sqlserverUTF8 is the character set of a varchar column with a collation of UTF-8: it lacks nothing, and counts bytes.
-const sqlserverUTF8 = "utf8mb4"
+var sqlserverUTF8 = charset{name: "utf8mb4", chinese: true}
 
 // widthSQLServer: nvarchar counts units of UTF-16, varchar bytes.
-func widthSQLServer(charset, value string) int {
-	switch charset {
+func widthSQLServer(set charset, value string) int {
+	switch set.name {
 	case "":
 		n := 0
 		for _, r := range value {
 			n += max(1, utf16.RuneLen(r))
 		}
 		return n
-	case sqlserverUTF8:
+	case sqlserverUTF8.name:
 		return len(value)
 	}
-	return encodedLength(charset, value)
+	return encodedLength(set, value)
 }
 
 // What the server knows of the tables. Only those of the user's own schema are the ones that a name without one means.
@@ -331,15 +325,15 @@ func catalogueSQLServer(ctx context.Context, db querier) (catalogue, error) {
 	return c, err
 }
 
-// codePage is the name of a code page's character set.
-func codePage(page int) string {
+// codePage is the character set of a code page.
+func codePage(page int) charset {
 	if page == 65001 {
 		return sqlserverUTF8
 	}
-	if name := sqlserverPages[page]; name != "" {
-		return name
+	if set, known := sqlserverPages[page]; known {
+		return set
 	}
-	return fmt.Sprintf("cp%d", page)
+	return lackingChinese(fmt.Sprintf("cp%d", page), nil)
 }
 
 func lockSQLServer(ctx context.Context, conn *sql.Conn) (func() error, error) {
@@ -364,12 +358,8 @@ type identity struct {
 	indexes       []string
 }
 
-// The old tables number their rows by numeric(6): the millionth insert fails, however many rows were deleted.
-const (
-	identityRefused = 0.9
-	identityWarned  = 0.5
-)
-
+// identitiesSQLServer are the old tables' columns that number rows. They are numeric(6): the millionth insert fails, however many rows were
+// deleted.
 func identitiesSQLServer(ctx context.Context, db querier) (list []identity, err error) {
 	err = each(ctx, db, sqlserverIdentities, func(scan scanner) error {
 		var table, column, kind, index, clustered text
@@ -442,7 +432,7 @@ func (i identity) widen() string {
 func refuseSQLServer(ctx context.Context, db querier) (why string, err error) {
 	list, err := identitiesSQLServer(ctx, db)
 	for _, i := range list {
-		if i.used > identityRefused {
+		if i.used > headroomSevere {
 			return fmt.Sprintf("%s.%s has used %.0f %% of its numbers, and at their end every insert fails; in a quiet hour, because it locks the table: %s",
 				i.table, i.column, 100*i.used, i.widen()), nil
 		}
@@ -451,11 +441,11 @@ func refuseSQLServer(ctx context.Context, db querier) (why string, err error) {
 }
 
 // headroomSQLServer is what a start says of the numbers, by table.
-func headroomSQLServer(ctx context.Context, db querier) (advice []Advice, err error) {
+func headroomSQLServer(ctx context.Context, db querier, _ catalogue) (advice []Advice, err error) {
 	list, err := identitiesSQLServer(ctx, db)
 	for _, i := range list {
-		if i.used > identityWarned {
-			advice = append(advice, Advice{i.used > identityRefused, fmt.Sprintf("%s.%s has used %.0f %% of its numbers: at their end no row can be added, and above 90 tlim does not start", i.table, i.column, 100*i.used),
+		if i.used > headroomWarn {
+			advice = append(advice, Advice{i.used > headroomSevere, fmt.Sprintf("%s.%s has used %.0f %% of its numbers: at their end no row can be added, and above 90 tlim does not start", i.table, i.column, 100*i.used),
 				"in a quiet hour, because it locks the table: " + i.widen()})
 		}
 	}
@@ -483,7 +473,7 @@ func adviseSQLServer(ctx context.Context, db querier) ([]string, error) {
 	}
 	var advice []string
 	for _, i := range list {
-		if i.used > identityWarned {
+		if i.used > headroomWarn {
 			advice = append(advice, fmt.Sprintf("%s.%s has used %.0f %% of its numbers; above 90 tlim does not start (%s, which locks the table)",
 				i.table, i.column, 100*i.used, i.widen()))
 		}

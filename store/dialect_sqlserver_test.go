@@ -184,18 +184,18 @@ func TestCodePages(t *testing.T) {
 	ours.insert = func(context.Context, execFunc, *rows) error { sent = true; return nil }
 	s.dialect = &ours
 	for _, c := range []struct {
-		charset string
+		charset charset
 		size    int
 		text    string
 		fits    bool
 	}{
-		{"", 4, "ab😀", true}, {"", 4, "abc😀", false}, {"", 0, "张😀", true},
-		{"gbk", 0, "张三", true}, {"gbk", 0, "张😀", false}, {"gbk", 4, "张三", true}, {"gbk", 4, "张三a", false},
-		{"latin1", 0, "é", true}, {"latin1", 0, "张", false}, {"latin1", 1, "é", true},
-		{"big5", 0, "張", true}, {"big5", 0, "张", false}, {"cp932", 0, "日本", true}, {"euckr", 0, "한국", true},
-		{sqlserverUTF8, 4, "张a", true}, {sqlserverUTF8, 4, "张三", false}, {"cp99", 0, "abc", true}, {"cp99", 0, "é", false},
+		{charset{}, 4, "ab😀", true}, {charset{}, 4, "abc😀", false}, {charset{}, 0, "张😀", true},
+		{codePage(936), 0, "张三", true}, {codePage(936), 0, "张😀", false}, {codePage(936), 4, "张三", true}, {codePage(936), 4, "张三a", false},
+		{codePage(1252), 0, "é", true}, {codePage(1252), 0, "张", false}, {codePage(1252), 1, "é", true},
+		{codePage(950), 0, "張", true}, {codePage(950), 0, "张", false}, {codePage(932), 0, "日本", true}, {codePage(949), 0, "한국", true},
+		{codePage(65001), 4, "张a", true}, {codePage(65001), 4, "张三", false}, {codePage(99), 0, "abc", true}, {codePage(99), 0, "é", false},
 	} {
-		t.Run(fmt.Sprintf("%s(%d) %s", c.charset, c.size, c.text), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s(%d) %s", c.charset.name, c.size, c.text), func(t *testing.T) {
 			sh.charsets[body], sh.sizes[body], sent = c.charset, c.size, false
 			r := s.rowsOf(tMessage, 1)
 			r.add("1", "m", "MTT-000", "z", "l", "1", c.text, "z", "")
@@ -207,7 +207,7 @@ func TestCodePages(t *testing.T) {
 	}
 	name := sqlserverDialect.shapeOf(tGroup)
 	i := slices.Index(name.names, "session_name")
-	name.sizes[i], name.charsets[i] = 5, "gbk"
+	name.sizes[i], name.charsets[i] = 5, codePage(936)
 	if got := name.decorate(i, "张三李四"); got != "张三" {
 		t.Errorf("a name cut to 5 bytes: got %s, want 张三", got)
 	}

@@ -16,13 +16,11 @@ import (
 const (
 	// maxDirtRows is how many rows of a table are looked at: some seconds of reading.
 	maxDirtRows = 50_000
-	// dirtTime ends the looking before the asker's time does.
-	dirtTime = 6 * time.Second
-	// dirtRefs is how many different references of a table are looked up, dirtChunk of them in one statement.
-	dirtRefs  = 4_000
-	dirtChunk = 500
-	// dirtExamples of each fault are named.
-	dirtExamples = 3
+	// maxDirtRefs is how many different references of a table are looked up, dirtChunk of them in one statement.
+	maxDirtRefs = 4_000
+	dirtChunk   = 500
+	// maxDirtExamples of each fault are named.
+	maxDirtExamples = 3
 )
 
 // dirtTable says what is looked for in a table, beyond what holds for each column.
@@ -71,14 +69,14 @@ type Dirt struct {
 	Unseen []string // what was not looked for, and why
 }
 
-// Dirt looks at the rows of one of [DirtTables], at 50,000 of them and for 6 s at most. On a larger table what stands twice is looked for along
-// its index, and not at all without one.
-func (e *Examination) Dirt(ctx context.Context, name string, now time.Time) (Dirt, error) {
+// Dirt looks at the rows of one of [DirtTables], at 50,000 of them and for most at most, and then a third as long at what they refer to. On a
+// larger table what stands twice is looked for along its index, and not at all without one.
+func (e *Examination) Dirt(ctx context.Context, name string, now time.Time, most time.Duration) (Dirt, error) {
 	at := slices.IndexFunc(dirtTables, func(t dirtTable) bool { return t.name == name })
 	if at < 0 || e.have[name] == nil {
 		return Dirt{}, nil
 	}
-	l := &dirtLook{dirtTable: dirtTables[at], e: e, now: now, until: time.Now().Add(dirtTime), kinds: map[string]*dirtKind{}, keys: map[string]int{}, refers: map[string]map[string]bool{}}
+	l := &dirtLook{dirtTable: dirtTables[at], e: e, now: now, until: time.Now().Add(most), most: most, kinds: map[string]*dirtKind{}, keys: map[string]int{}, refers: map[string]map[string]bool{}}
 	if err := l.scan(ctx); err != nil {
 		return l.Dirt, e.s.fail(err)
 	}
@@ -101,6 +99,7 @@ type dirtLook struct {
 	e      *Examination
 	now    time.Time
 	until  time.Time
+	most   time.Duration
 	kinds  map[string]*dirtKind
 	order  []string                   // of the kinds
 	keys   map[string]int             // how often a key was seen
@@ -122,7 +121,7 @@ func (d *dirtLook) found(what, example, remedy string) {
 		d.kinds[what], d.order = k, append(d.order, what)
 	}
 	k.count++
-	if len(k.examples) < dirtExamples && !slices.Contains(k.examples, example) {
+	if len(k.examples) < maxDirtExamples && !slices.Contains(k.examples, example) {
 		k.examples = append(k.examples, example)
 	}
 }
@@ -211,7 +210,7 @@ func (d *dirtLook) row(row map[string]nullable) {
 		}
 	}
 	for _, ref := range d.refs {
-		if v := string(row[ref.column].text); v != "" && len(d.refers[ref.column]) < dirtRefs {
+		if v := string(row[ref.column].text); v != "" && len(d.refers[ref.column]) < maxDirtRefs {
 			if d.refers[ref.column] == nil {
 				d.refers[ref.column] = map[string]bool{}
 			}
@@ -298,7 +297,7 @@ func (d *dirtLook) twice(ctx context.Context) error {
 			into[i] = &values[i]
 		}
 		err := each(ctx, d.e.s.pools.reader, d.e.s.dialect.text(query), func(scan scanner) error {
-			if time.Now().After(d.until.Add(dirtTime / 6)) {
+			if time.Now().After(d.until.Add(d.most / 6)) {
 				return errEnough
 			}
 			if err := scan(into...); err != nil {
@@ -355,7 +354,7 @@ func (d *dirtLook) orphans(ctx context.Context, ref dirtRef) error {
 	slices.Sort(values)
 	there := map[string]bool{}
 	for chunk := range slices.Chunk(values, dirtChunk) {
-		if time.Now().After(d.until.Add(dirtTime / 3)) {
+		if time.Now().After(d.until.Add(d.most / 3)) {
 			d.Unseen = append(d.Unseen, "some of the rows that "+ref.column+" names: time was over")
 			for _, v := range chunk {
 				there[v] = true

@@ -23,15 +23,15 @@ type Examination struct {
 	have catalogue
 }
 
-// examineConns bounds the connections of an Examination: it works beside a process that serves.
-const examineConns = 4
+// maxExamineConns bounds the connections of an Examination: it works beside a process that serves.
+const maxExamineConns = 4
 
 // Examine connects. Its error is one line that names what is wrong; it is fs.ErrNotExist for a database in a file that is not
 // there, and holds no secret. Close the Examination after use.
 func Examine(ctx context.Context, cfg Config) (*Examination, error) {
 	cfg = cfg.withDefaults()
 	cfg.Migrate, cfg.readOnly = MigrateOff, true
-	cfg.MaxOpen, cfg.MaxIdle = examineConns, examineConns
+	cfg.MaxOpen, cfg.MaxIdle = maxExamineConns, maxExamineConns
 	d, err := dialectOf(cfg.Driver)
 	if err != nil {
 		return nil, err
@@ -145,6 +145,14 @@ func (e *Examination) Schema(ctx context.Context, migrate MigrateMode) ([]Advice
 			advice = append(advice, Advice{true, "column " + column + " is missing", remedy})
 		}
 		m.adopt(t, info)
+	}
+	unfit, err := e.s.unfit(ctx, e.s.pools.reader, e.have)
+	if err != nil {
+		return nil, e.s.fail(err)
+	}
+	advice = append(advice, unfit...)
+	for _, t := range e.s.taken(parts, e.have) {
+		advice = append(advice, Advice{false, t.Seen, t.Remedy}) // a start lets it be
 	}
 	for _, w := range m.wrong {
 		advice = append(advice, Advice{true, withoutRemedy(w), remedyIn(w)})
@@ -264,9 +272,19 @@ type looks struct {
 	now        func(ctx context.Context, db querier) (time.Time, error)
 	rights     func(ctx context.Context, db querier, have catalogue) ([]Advice, error)
 	durability func(ctx context.Context, db querier) ([]Advice, error)
-	numbers    func(ctx context.Context, db querier) (map[string]int64, error) // by table, the number that the next row gets
 	rows       func(ctx context.Context, db querier, table string) (int64, error)
-	headroom   func(ctx context.Context, db querier) ([]Advice, error) // instead of numbers; it says what refuse does
+
+	// headroom names the tables that number their rows themselves and come to the end of their numbers. saysRefusal: it says of them what
+	// the dialect's refuse does.
+	headroom    func(ctx context.Context, db querier, have catalogue) ([]Advice, error)
+	saysRefusal bool
+
+	// everyCharacter is the statement by which a column of another product's table comes to hold every character.
+	everyCharacter func(table, column string) string
+
+	// unfit says of tables of ours that they are none, or take no row of ours.
+	unfit       func(ctx context.Context, db querier, have catalogue) ([]Advice, error)
+	foreignKeys func(ctx context.Context, db querier) ([]foreignKey, error)
 }
 
 // Now is the server's clock; ok is false where the database has none but this machine's, or nobody knows how to ask for it.
@@ -289,7 +307,7 @@ func (e *Examination) Rights(ctx context.Context) (advice []Advice, ok bool, err
 
 // Logging says whether the server refuses every row for the way in which it logs.
 func (e *Examination) Logging(ctx context.Context) ([]Advice, error) {
-	if e.s.dialect.refuse == nil || e.s.dialect.looks.headroom != nil {
+	if e.s.dialect.refuse == nil || e.s.dialect.looks.saysRefusal {
 		return nil, nil
 	}
 	why, err := e.s.dialect.refuse(ctx, e.s.pools.reader)
@@ -320,40 +338,14 @@ const (
 	headroomSevere = 0.9
 )
 
-// ranges are the largest numbers of the types that a legacy table can number its rows by.
-var ranges = map[string]int64{"tinyint": 1<<7 - 1, "smallint": 1<<15 - 1, "mediumint": 1<<23 - 1, "int": 1<<31 - 1, "integer": 1<<31 - 1, "bigint": 1<<63 - 1}
-
 // Headroom names the tables that number their rows themselves and come to the end of their numbers: then no row can be added.
 func (e *Examination) Headroom(ctx context.Context) ([]Advice, error) {
-	if look := e.s.dialect.looks.headroom; look != nil {
-		advice, err := look(ctx, e.s.pools.reader)
-		return advice, e.s.fail(err)
-	}
-	if e.s.dialect.looks.numbers == nil {
+	look := e.s.dialect.looks.headroom
+	if look == nil {
 		return nil, nil
 	}
-	next, err := e.s.dialect.looks.numbers(ctx, e.s.pools.reader)
-	if err != nil {
-		return nil, e.s.fail(err)
-	}
-	var advice []Advice
-	for _, t := range deployedTables {
-		info := e.have[t.name]
-		if info == nil {
-			continue
-		}
-		for _, c := range info.columns {
-			most := ranges[c.kind]
-			if !c.numbered || most == 0 {
-				continue
-			}
-			if used := float64(next[t.name]) / float64(most); used >= headroomWarn {
-				advice = append(advice, Advice{used >= headroomSevere, fmt.Sprintf("%s.%s is %s and its next number is %d of %d: at the end no row can be added", t.name, c.name, c.kind, next[t.name], most),
-					"in a quiet hour, ALTER TABLE " + t.name + " MODIFY " + c.name + " bigint NOT NULL AUTO_INCREMENT, which locks the table"})
-			}
-		}
-	}
-	return advice, nil
+	advice, err := look(ctx, e.s.pools.reader, e.have)
+	return advice, e.s.fail(err)
 }
 
 // KnownFiles are those of the ids that have a row; told is false before the first start.

@@ -22,11 +22,12 @@ func TestDirtOfALargeTable(t *testing.T) {
 	run(t, raw, `INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id)
 		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50010) SELECT i, 'm' || printf('%06d', i / 2 * 2), 'MTT-000', 'z', 'l', '1544602393123', '[]', 'z' FROM n`,
 		`INSERT INTO ofstatus (id_, msg_id, sender, reader, status) VALUES ('1', 'm000002', 'z', 'l', 1), ('2', 'gone', 'z', 'l', 1)`)
+	most := time.Hour // however busy the machine
 	look := func(table string) store.Dirt {
 		t.Helper()
 		x := must[*store.Examination](t)(store.Examine(ctx, cfg))
 		defer x.Close()
-		return must[store.Dirt](t)(x.Dirt(ctx, table, time.Now()))
+		return must[store.Dirt](t)(x.Dirt(ctx, table, time.Now(), most))
 	}
 	d := look("ofmessage")
 	if !d.Part || d.Looked != 50000 || len(d.Advice) != 1 || !strings.Contains(d.Advice[0].Seen, "(msg_id) that stand more than once") || len(d.Unseen) != 0 {
@@ -35,6 +36,11 @@ func TestDirtOfALargeTable(t *testing.T) {
 	if d := look("ofstatus"); d.Part || len(d.Advice) != 1 || !strings.Contains(d.Advice[0].Seen, `1 values of msg_id that no row of ofmessage has, such as "gone"`) {
 		t.Errorf("references with an index: got %+v, want the one that leads nowhere", d)
 	}
+	most = 0
+	if d := look("ofmessage"); !d.Part || d.Looked != 0 || len(d.Advice) != 0 {
+		t.Errorf("without time: got %+v, want a part of no row", d)
+	}
+	most = time.Hour
 	run(t, raw, "DROP INDEX tlim_message_id")
 	if d := look("ofmessage"); !d.Part || len(d.Advice) != 0 || len(d.Unseen) != 1 || !strings.Contains(d.Unseen[0], "has no index") {
 		t.Errorf("without an index: got %+v, want it to say that nothing was looked for", d)
@@ -54,7 +60,7 @@ func TestRemediesOfRows(t *testing.T) {
 			t.Helper()
 			x := must[*store.Examination](t)(store.Examine(ctx, cfg))
 			defer x.Close()
-			return must[store.Dirt](t)(x.Dirt(ctx, "ofmessage", time.UnixMilli(1700000000000))).Advice
+			return must[store.Dirt](t)(x.Dirt(ctx, "ofmessage", time.UnixMilli(1700000000000), time.Hour)).Advice
 		}
 		found := look()
 		raw := e.raw(t, cfg)
@@ -158,7 +164,7 @@ func TestDirtOnEveryEngine(t *testing.T) {
 			"ofstatus": {`1 values of msg_id that no row of ofmessage has, such as "张三"`},
 		} {
 			t.Run(table, func(t *testing.T) {
-				d := must[store.Dirt](t)(x.Dirt(ctx, table, time.UnixMilli(1700000000000)))
+				d := must[store.Dirt](t)(x.Dirt(ctx, table, time.UnixMilli(1700000000000), time.Hour))
 				said := fmt.Sprint(d.Advice)
 				for _, want := range wanted {
 					if !strings.Contains(said, want) {

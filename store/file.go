@@ -31,7 +31,7 @@ type File struct {
 	Type   string // media type, of a fixed list
 	Size   int64  // bytes
 	Digest string // SHA-256 of the bytes, in hex
-	Owner  string // who uploaded it, in the directory's spelling; "" = not known
+	Owner  string // the canonical id of who uploaded it; "" = not known
 	Time   string // when
 }
 
@@ -74,7 +74,7 @@ func (s *Store) KnownFiles(ctx context.Context, ids []string) (map[string]bool, 
 	return known, err
 }
 
-// StoredBytes is the size of all files of an owner, in the directory's spelling.
+// StoredBytes is the size of all files of an owner, by canonical id.
 func (s *Store) StoredBytes(ctx context.Context, owner string) (bytes int64, err error) {
 	_, err = s.one(ctx, fileStored, []any{owner}, func(scan scanner) error { return scan((*number)(&bytes)) })
 	return bytes, err

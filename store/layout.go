@@ -87,7 +87,7 @@ func (e *Examination) tableLayout(t table, size size, estimated bool) TableLayou
 	l := TableLayout{Name: e.tableName(t.name), Deployed: isDeployed(t), Engine: size.engine, Rows: size.rows, Estimated: estimated, Bytes: size.bytes, Columns: []ColumnLayout{}, Indexes: []IndexLayout{}}
 	add := func(name string, foreign bool) {
 		if c, there := info.columns[name]; there {
-			l.Columns = append(l.Columns, ColumnLayout{name, c.kind, c.length, c.charset, c.collation, c.numbered, foreign})
+			l.Columns = append(l.Columns, ColumnLayout{name, c.kind, c.length, c.charset.name, c.collation, c.numbered, foreign})
 		}
 	}
 	known := map[string]bool{}

@@ -12,7 +12,7 @@ var ErrMoved = errors.New("the leader has moved since it was seen")
 
 // Leader is the process that writes, or stands by to do so, as it told of itself.
 type Leader struct {
-	Epoch, Beat int64  // of a leader: its turn, and a number that grows while it lives
+	Epoch, Beat int64  // of a leader: its term, and a number that grows while it lives
 	Process     string // an id of this run
 	Host        string
 	PID         int64
@@ -24,12 +24,13 @@ type Leader struct {
 	Standby     bool   // another one may stand by
 	Released    bool   // it ended in order: nobody has to wait
 	Reaches     bool   // of a standby: the server answers it
+	Settings    string // by which another one sees that its configuration is not the same; written, and read by LeaderSettings alone
 }
 
 // Seen is what one look found of who leads. Two that are equal say that nobody has moved between them.
 type Seen struct {
 	State  State  // its Epoch is the leader's, also that of a version which does not tell of itself
-	Leader Leader // empty: nobody has told of himself
+	Leader Leader // empty: no process has told of itself
 }
 
 // Known says that the leader has told of itself.
@@ -44,14 +45,15 @@ const (
 	standbyRow = 2
 )
 
-// serverReached stands in the place of the epoch of the standby's row, which has no turn, while the server answers it; else 0, also of versions that
+// serverReached stands in the place of the epoch of the standby's row, which has no term, while the server answers it; else 0, also of versions that
 // do not tell.
 const serverReached = 1
 
 const (
 	leaderGet      = `SELECT epoch, beat, process, host, pid, version, address, domain, component, marker, standby, released FROM tlim_leader WHERE id = ?`
-	leaderTake     = `UPDATE tlim_leader SET epoch = ?, beat = beat + 1, process = ?, host = ?, pid = ?, version = ?, address = ?, domain = ?, component = ?, marker = ?, standby = ?, released = 0 WHERE id = ?`
+	leaderTake     = `UPDATE tlim_leader SET epoch = ?, beat = beat + 1, process = ?, host = ?, pid = ?, version = ?, address = ?, domain = ?, component = ?, marker = ?, standby = ?, released = 0, settings = ? WHERE id = ?`
 	leaderTakeSeen = leaderTake + ` AND epoch = ? AND beat = ?`
+	leaderSettings = `SELECT settings FROM tlim_leader WHERE id = 1 AND process == ?`
 	leaderBeat     = `UPDATE tlim_leader SET beat = beat + 1 WHERE id = 1 AND epoch = ?`
 	leaderRelease  = `UPDATE tlim_leader SET beat = beat + 1, released = 1 WHERE id = 1 AND epoch = ?`
 	standbyBeat    = `UPDATE tlim_leader SET epoch = ?, beat = beat + 1, released = 0 WHERE id = 2 AND process == ?`
@@ -86,6 +88,12 @@ func (s *Store) leader(ctx context.Context, row int) (Leader, error) {
 	return l, err
 }
 
+// LeaderSettings reads what that process told of its configuration while it leads; "" where it leads no more, or is of a version that tells nothing of it.
+func (s *Store) LeaderSettings(ctx context.Context, process string) (settings string, err error) {
+	_, err = s.one(ctx, leaderSettings, []any{process}, func(scan scanner) error { return scan((*text)(&settings)) })
+	return settings, err
+}
+
 // Lead is [Store.TakeOver] for a process that tells of itself. With seen it takes over only from the one that was seen, and only if it
 // has not moved since; else it is ErrMoved, and nothing is changed.
 func (s *Store) Lead(ctx context.Context, me Leader, seen *Seen) (State, error) {
@@ -112,7 +120,7 @@ func (s *Store) Lead(ctx context.Context, me Leader, seen *Seen) (State, error) 
 
 // values are the arguments of leaderTake.
 func (l Leader) values(row int) []any {
-	return []any{l.Epoch, l.Process, l.Host, l.PID, l.Version, l.Address, l.Domain, l.Component, l.Marker, bit(l.Standby), row}
+	return []any{l.Epoch, l.Process, l.Host, l.PID, l.Version, l.Address, l.Domain, l.Component, l.Marker, bit(l.Standby), l.Settings, row}
 }
 
 // putLeader writes a row anew.
@@ -122,7 +130,7 @@ func (t *tx) putLeader(ctx context.Context, row int, l Leader) error {
 		return err
 	}
 	r := t.s.rowsOf(tLeader, 1)
-	r.add(row, l.Epoch, l.Beat, l.Process, l.Host, l.PID, l.Version, l.Address, l.Domain, l.Component, l.Marker, bit(l.Standby), 0)
+	r.add(row, l.Epoch, l.Beat, l.Process, l.Host, l.PID, l.Version, l.Address, l.Domain, l.Component, l.Marker, bit(l.Standby), 0, l.Settings)
 	return t.insert(ctx, r)
 }
 
@@ -142,7 +150,7 @@ func (t *tx) takeState(ctx context.Context, take string, args ...any) (State, er
 	return st, t.query(ctx, statement{stateGet, 0}, func() string { return stateGet }, nil, scanState(&st))
 }
 
-// Release says that this process, whose epoch that was, leads no more, so that nobody has to wait before he takes over.
+// Release says that this process, whose epoch that was, leads no more, so that nobody has to wait before it takes over.
 func (s *Store) Release(ctx context.Context, epoch int64) error {
 	if err := s.fenced(ctx, epoch, func(ctx context.Context, t *tx) error {
 		_, err := t.do(ctx, leaderRelease, epoch)

@@ -140,6 +140,59 @@ func TestLegacyTables(t *testing.T) {
 	})
 }
 
+// TestSettingsOfTheServer: what an administrator set for all sessions of a MySQL or MariaDB server changes nothing here. A parameter of the
+// DSN makes the new session as a global variable would, without a word to those who use the server beside this test.
+func TestSettingsOfTheServer(t *testing.T) {
+	e := mysqlEngine
+	for _, setting := range []string{
+		"sql_select_limit=1", "sql_big_selects=0&max_join_size=1", "sql_safe_updates=1", "sql_auto_is_null=1", "autocommit=0", "completion_type='CHAIN'", "completion_type='RELEASE'",
+		"tx_read_only=1", "tx_isolation='SERIALIZABLE'", "max_statement_time=0.000001", "max_sort_length=64", "unique_checks=0", "group_concat_max_len=4", "div_precision_increment=0",
+		"time_zone='-11:30'", "innodb_lock_wait_timeout=1", "lock_wait_timeout=1", "character_set_results=latin1", "foreign_key_checks=0", "sql_quote_show_create=0",
+		"old_mode=''", "default_storage_engine=MyISAM", "wait_timeout=5", "sql_mode='ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH'",
+	} {
+		t.Run(setting, func(t *testing.T) {
+			cfg := e.fresh(t, oldTables(e, varchar64, "")...)
+			raw := e.raw(t, cfg)
+			if strings.Contains(cfg.DSN, "?") {
+				setting = "&" + setting
+			} else {
+				setting = "?" + setting
+			}
+			cfg.DSN += setting
+			s, epoch := owned(t, cfg)
+			first, second := tell(1, "z", "l"), tell(2, "l", "z")
+			for n, c := range []store.Change{first, second} { // with four bytes for a character, a sort by 64 bytes sees no difference
+				c.Message.MsgID, c.Message.Time = strings.Repeat("a", 30)+fmt.Sprint(n), clock(1)
+				c.IDs[0].MsgID = c.Message.MsgID
+			}
+			first.Message.Body, second.Message.Body = "汉字", `\"'`+"`"
+			status := store.Receipt{ID: "r", MsgID: first.Message.MsgID, Sender: "z", Reader: "l", Status: 1}
+			first.Receipts = []store.Receipt{status}
+			apply(t, s, epoch, first)
+			status.ID, status.Status = "", 2
+			second.Receipts = []store.Receipt{status}
+			apply(t, s, epoch, second)
+
+			var stored int
+			if err := raw.QueryRow("SELECT COUNT(*) FROM ofmessage WHERE msg_id LIKE 'aaa%'").Scan(&stored); err != nil || stored != 2 {
+				t.Errorf("got %d messages and %v by another session, want the 2 that were written", stored, err)
+			}
+			page, _, err := s.ChatHistory(ctx, "z", "l", store.Page{Length: 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "history", ids(page), ids([]store.Message{*second.Message, *first.Message}))
+			found := must[map[string][]store.Message](t)(s.MessagesByID(ctx, ids(page)))
+			for _, m := range []*store.Message{first.Message, second.Message} {
+				if by := found[m.MsgID]; len(by) != 1 || by[0].Body != m.Body {
+					t.Errorf("got %v by the id %s, want the message with %s", by, m.MsgID, m.Body)
+				}
+			}
+			equal(t, "receipts", must[[]store.Receipt](t)(s.ReceiptsOf(ctx, first.Message.MsgID, "z")), []store.Receipt{{ID: "r", MsgID: first.Message.MsgID, Sender: "z", Reader: "l", Status: 2}})
+		})
+	}
+}
+
 func TestLegacyCharacterSets(t *testing.T) {
 	e := mysqlEngine
 	cfg := e.fresh(t, oldTables(e, varchar64, " CHARACTER SET utf8")...)

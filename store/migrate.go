@@ -217,16 +217,30 @@ func (m *migration) compare(ctx context.Context) error {
 		return err
 	}
 	if len(m.wrong) > 0 {
-		remedy := "is this the right database?"
-		if !m.auto {
-			remedy = "store.migrate is check: set it to auto for one start"
+		remedy := ""
+		if slices.ContainsFunc(m.wrong, func(w string) bool { return remedyIn(w) == "" }) {
+			remedy = "; is this the right database?"
+			if !m.auto {
+				remedy = "; store.migrate is check: set it to auto for one start"
+			}
 		}
-		return fmt.Errorf("%w: %s; %s", ErrSchema, strings.Join(m.wrong, ", "), remedy)
+		return fmt.Errorf("%w: %s%s", ErrSchema, strings.Join(m.wrong, ", "), remedy)
 	}
 	return nil
 }
 
-func (m *migration) shapes(context.Context) error {
+func (m *migration) shapes(ctx context.Context) error {
+	unfit, err := m.s.unfit(ctx, m.conn, m.have)
+	if err != nil {
+		return m.s.fail(err)
+	}
+	for _, a := range unfit {
+		if a.Severe {
+			m.wrong = append(m.wrong, a.Seen+" ("+a.Remedy+")")
+		} else {
+			m.warn("%s (%s)", a.Seen, a.Remedy)
+		}
+	}
 	m.s.report.Degraded = m.s.dialect.refusals(m.have)
 	for _, t := range allTables() {
 		if info := m.have[t.name]; info != nil {
@@ -294,7 +308,7 @@ func (m *migration) adopt(t table, info *tableInfo) {
 	sh := m.s.shapes[t.name]
 	for i, c := range t.columns {
 		have := info.columns[c.name]
-		if !slices.Contains(whole, have.charset) {
+		if have.charset.lacks != lacksNothing {
 			sh.charsets[i] = have.charset
 		}
 		switch {
@@ -363,7 +377,7 @@ func (m *migration) indexes(ctx context.Context) error {
 		if info := m.have[p.table]; info != nil && !m.s.dialect.tellApart(info, p.columns) && isDeployed(table{name: p.table}) {
 			statement = p.repeatable() // it would take two ids for one
 		}
-		if !empty[p.table] {
+		if !empty[p.table] || p.takenBy(m.have) != nil {
 			m.s.report.Missing = append(m.s.report.Missing, p.repeatable())
 			continue
 		}

@@ -45,9 +45,10 @@ type ddl struct {
 	// cancelled context does that.
 	interrupt func(ctx context.Context, db querier, connection int64) error
 
-	// convert is the statement by which a table gets columns that hold everything, and unreadable says what of its rows is not what it
-	// seems. Both are nil where columns have no character sets.
+	// convert is the statement by which a table gets columns that hold everything, unreadable says what of its rows is not what it seems, and
+	// converted what the columns have then. All are empty where columns have no character sets.
 	convert    func(table string) string
+	converted  string
 	unreadable func(ctx context.Context, db querier, table string, have *tableInfo) ([]string, error)
 
 	// undroppable says why the user of the address may drop no table; nothing where they may, or nobody can tell. It may be nil.
@@ -162,7 +163,7 @@ func (m *Migrator) Close() error {
 // Up adds what is missing: tables and columns as a start does, and then every index, also those that a start only names. Its Report has
 // what was added; with an error it has what was added before.
 func (m *Migrator) Up(ctx context.Context) (Report, error) {
-	if err := m.possible(ctx, false); err != nil {
+	if err := m.possible(ctx, adding); err != nil {
 		return Report{}, err
 	}
 	s := m.s
@@ -214,12 +215,12 @@ func (c *columnAdded) progress() Progress {
 }
 
 // possible refuses what cannot be done before anything is.
-func (m *Migrator) possible(ctx context.Context, drop bool) error {
+func (m *Migrator) possible(ctx context.Context, c change) error {
 	have, err := m.s.dialect.catalogue(ctx, m.conn)
 	if err != nil {
 		return m.explained(err)
 	}
-	advice, err := m.s.hindrances(ctx, m.conn, have, drop)
+	advice, err := m.s.hindrances(ctx, m.conn, have, c)
 	if err != nil {
 		return m.explained(err)
 	}
@@ -229,21 +230,38 @@ func (m *Migrator) possible(ctx context.Context, drop bool) error {
 	return nil
 }
 
-// hindrances are what keeps the user of the address from changing tables, or from dropping some.
-func (s *Store) hindrances(ctx context.Context, db querier, have catalogue, drop bool) (advice []Advice, err error) {
+// hindrances are what keeps a change from being made: rights of the user of the address, and what stands in the database.
+func (s *Store) hindrances(ctx context.Context, db querier, have catalogue, c change) (advice []Advice, err error) {
 	if look := s.dialect.looks.rights; look != nil {
 		if advice, err = look(ctx, db, have); err != nil {
 			return nil, err
 		}
 	}
-	if look := s.dialect.ddl.undroppable; look != nil && drop {
+	if look := s.dialect.ddl.undroppable; look != nil && c == returning {
 		more, err := look(ctx, db)
 		if err != nil {
 			return nil, err
 		}
 		advice = append(advice, more...)
 	}
-	return advice, nil
+	more, err := s.bound(ctx, db, have, c)
+	if err != nil || c == returning { // what is no table of ours has nothing to be given back
+		return append(advice, more...), err
+	}
+	unfit, err := s.unfit(ctx, db, have)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := schema(s.dialect.name)
+	if c == adding {
+		more = append(more, s.taken(parts, have)...)
+	}
+	for _, a := range append(unfit, more...) {
+		if a.Severe {
+			advice = append(advice, a)
+		}
+	}
+	return advice, err
 }
 
 // explained adds to an error what the engine's own words leave open. It stays what it is: the database that refuses a statement is there.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,7 +34,7 @@ func (e *Examination) Conversions(ctx context.Context) ([]Conversion, error) {
 func (s *Store) planned(ctx context.Context, db querier, have catalogue) (list []Conversion, err error) {
 	ddl := s.dialect.ddl
 	if ddl.convert == nil {
-		return nil, fmt.Errorf("%w: utf8mb4 is a character set of MySQL and MariaDB, in %s there is nothing to convert", ErrEngine, s.dialect.name)
+		return nil, fmt.Errorf("%w: %s, in %s there is nothing to convert", ErrEngine, convertedTo(), s.dialect.name)
 	}
 	if err := s.seen(have); err != nil {
 		return nil, err
@@ -68,6 +69,17 @@ func (s *Store) planned(ctx context.Context, db querier, have catalogue) (list [
 	return list, nil
 }
 
+// convertedTo says what columns are converted to, in the words of the engines that know it.
+func convertedTo() string {
+	var said []string
+	for _, d := range engines() {
+		if d.ddl.converted != "" {
+			said = append(said, d.ddl.converted)
+		}
+	}
+	return strings.Join(said, ", ")
+}
+
 // seen is an error where nothing can be told of the tables, because they are elsewhere, or may not be read.
 func (s *Store) seen(have catalogue) error {
 	parts, err := schema(s.dialect.name)
@@ -91,15 +103,15 @@ func (s *Store) seen(have catalogue) error {
 // Convert makes the conversions, and returns the tables that are converted. A process that serves keeps it from it: it would refuse
 // messages meanwhile, and knows the columns of before.
 func (m *Migrator) Convert(ctx context.Context) (converted []string, err error) {
+	if err := m.possible(ctx, converting); err != nil {
+		return nil, err
+	}
 	have, err := m.s.dialect.catalogue(ctx, m.conn)
 	if err != nil {
 		return nil, m.explained(err)
 	}
 	list, err := m.s.planned(ctx, m.conn, have)
 	if err != nil {
-		return nil, err
-	}
-	if err := m.possible(ctx, false); err != nil {
 		return nil, err
 	}
 	unlock, err := m.alone(ctx)

@@ -97,15 +97,26 @@ var returnedTables = append(slices.DeleteFunc(slices.Clone(ownTables), func(t ta
 
 // unreturnable says why the old plugin could not run on the tables.
 func (s *Store) unreturnable(ctx context.Context, db querier, have catalogue) (why []string, err error) {
+	parts, err := schema(s.dialect.name)
+	if err != nil {
+		return nil, err
+	}
+	// Another program can have a table of such a name. Its rows are not ours to drop.
+	for _, t := range ownTables {
+		if info := have[t.name]; info != nil {
+			if columns := lacking(t, parts, info); len(columns) > 0 {
+				why = append(why, fmt.Sprintf("the table %s is another program's, and would be dropped: it has no column %s. Is store.dsn the right database? Else give that table another name", t.name, some(columns)))
+			}
+		}
+	}
+	if len(why) > 0 {
+		return why, nil
+	}
 	if err := (&migration{s: s, have: have}).newer(ctx, db); err != nil {
 		if !errors.Is(err, ErrSchema) {
 			return nil, err
 		}
 		why = append(why, err.Error()+"; run that one")
-	}
-	parts, err := schema(s.dialect.name)
-	if err != nil {
-		return nil, err
 	}
 	for _, t := range deployedTables {
 		info := have[t.name]
@@ -138,7 +149,7 @@ func (s *Store) unreturnable(ctx context.Context, db querier, have catalogue) (w
 // Down gives the tables back to the old plugin: indexes and columns of tlim on the plugin's tables go, then the tables of its own. It
 // returns what went. No row of the plugin's tables is changed. A process that serves keeps it from it.
 func (m *Migrator) Down(ctx context.Context) (gone []string, err error) {
-	if err := m.possible(ctx, true); err != nil {
+	if err := m.possible(ctx, returning); err != nil {
 		return nil, err
 	}
 	unlock, err := m.alone(ctx)
@@ -253,7 +264,11 @@ func (s *Store) openers(ctx context.Context, db querier) (string, error) {
 
 // InTheWay says what would keep a [Migrator] from changing the tables now, or from dropping some, with the remedies.
 func (e *Examination) InTheWay(ctx context.Context, drop bool) (why []string, err error) {
-	advice, err := e.s.hindrances(ctx, e.s.pools.reader, e.have, drop)
+	c := converting
+	if drop {
+		c = returning
+	}
+	advice, err := e.s.hindrances(ctx, e.s.pools.reader, e.have, c)
 	if err != nil {
 		return nil, e.s.fail(err)
 	}

@@ -135,6 +135,9 @@ func TestDownRefuses(t *testing.T) {
 	}{
 		"the plugin would drop all": {[]string{"CREATE TABLE ofVersion (name varchar(50) NOT NULL PRIMARY KEY, version int NOT NULL)", "INSERT INTO ofVersion VALUES ('openfire', 25)"}, "INSERT INTO ofversion (name, version) VALUES ('tlim', 1)"},
 		"another database":          {[]string{"DROP TABLE ofstyle"}, "there is no table ofstyle: is store.dsn the right database?"},
+		"another program's state":   {[]string{"DROP TABLE tlim_state", "CREATE TABLE tlim_state (name varchar(50))", "INSERT INTO tlim_state VALUES ('theirs')"}, "the table tlim_state is another program's, and would be dropped: it has no column tlim_state.id, tlim_state.epoch"},
+		"another program's version": {[]string{"DROP TABLE tlim_schema", "CREATE TABLE tlim_schema (version int)", "INSERT INTO tlim_schema VALUES (99)"}, "the table tlim_schema is another program's"},
+		"another program's calls":   {[]string{"DROP TABLE tlim_call", "CREATE TABLE tlim_call (call_id int, agent varchar(64))"}, "the table tlim_call is another program's"},
 		"a newer tlim":              {[]string{"UPDATE tlim_schema SET version = 99"}, "made by a newer tlim"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -13,8 +12,8 @@ type OpenfireSettings struct {
 	Components map[string]OpenfireComponent // of ofExtComponentConf, by subdomain
 	Servers    map[string]bool              // of ofRemoteServerConf, by domain: whether it is allowed
 	Suite      bool                         // the business suite's tables of users are there
-	// OfflineCharset is the character set of Openfire's own offline store where that does not hold everything.
-	OfflineCharset string
+	// OfflineCharset is the character set of Openfire's own offline store where that does not hold everything, and OfflineRemedy what to do.
+	OfflineCharset, OfflineRemedy string
 }
 
 // OpenfireProperty is a row of ofProperty.
@@ -69,11 +68,19 @@ func (e *Examination) Openfire(ctx context.Context) (*OpenfireSettings, error) {
 			s.Servers[strings.ToLower(domain)] = strings.EqualFold(permission, "allowed")
 		})
 	}
-	if offline := e.have["ofoffline"]; offline != nil && !slices.Contains(whole, offline.columns["stanza"].charset) {
-		s.OfflineCharset = offline.columns["stanza"].charset
+	if offline := e.have["ofoffline"]; offline != nil && offline.columns["stanza"].charset.lacks != lacksNothing {
+		s.OfflineCharset, s.OfflineRemedy = offline.columns["stanza"].charset.name, e.s.dialect.remedyOffline("ofOffline", "stanza")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read Openfire's settings: %w", e.s.fail(err))
 	}
 	return s, nil
+}
+
+// remedyOffline says how a column of Openfire's own comes to hold every character; its collation is Openfire's affair.
+func (d *dialect) remedyOffline(table, column string) string {
+	if d.looks.everyCharacter == nil {
+		return d.convert(table)
+	}
+	return "in a quiet hour, with Openfire stopped, " + d.looks.everyCharacter(table, column) + "; best all of Openfire's tables"
 }

@@ -84,7 +84,7 @@ func everyQuery() []string {
 		announcementGet, announcementCount, announcementTitle, announcementContent,
 		chatErased, noticeErased, authorErased, messageAuthors, fileGet, fileKnown, fileMessages, fileUsePairs, secretGet, generationGet, generationRaise,
 		stateTake, stateLock, stateHold, purgeMessages, purgeRest, purgeAnnouncements, announcementDelete, purgeDelete, stateGet, stateAdvance,
-		stateTakeSeen, leaderGet, leaderTake, leaderTakeSeen, leaderBeat, leaderRelease, standbyBeat, standbyRelease}
+		stateTakeSeen, leaderGet, leaderTake, leaderTakeSeen, leaderBeat, leaderRelease, leaderSettings, standbyBeat, standbyRelease}
 	for _, w := range []struct {
 		query string
 		by    keys

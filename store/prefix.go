@@ -26,6 +26,7 @@ func (d *dialect) under(prefix string) *dialect {
 		have, err := d.catalogue(ctx, db)
 		return have.under(prefix), err
 	}
+	u.looks.unfit, u.looks.foreignKeys = nil, nil // they look at the tables without a prefix, which are none of these
 	return &u
 }
 

@@ -68,7 +68,7 @@ type ChatKey struct{ Partner, Owner string }
 
 // User is a row of tlim_user: the directory, and what we know of users of other sources.
 type User struct {
-	ID       string // the directory's spelling
+	ID       string // canonical
 	JID      string // the prepared JID local part; unique
 	Name     string
 	Login    string

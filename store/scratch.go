@@ -74,7 +74,7 @@ func OpenScratch(ctx context.Context, cfg Config, prefix string) (*Scratch, erro
 	}
 	cfg = cfg.withDefaults()
 	cfg.Migrate, cfg.prefix = MigrateAuto, prefix
-	cfg.MaxOpen, cfg.MaxIdle = examineConns, examineConns // a process may serve beside it
+	cfg.MaxOpen, cfg.MaxIdle = maxExamineConns, maxExamineConns // a process may serve beside it
 	d, err := dialectOf(cfg.Driver)
 	if err != nil {
 		return nil, err

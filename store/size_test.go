@@ -1,9 +1,14 @@
 package store_test
 
 import (
+	"bufio"
 	"database/sql"
 	"flag"
 	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +18,9 @@ import (
 	"tlim/store"
 )
 
-var sizeMessages = flag.Int("size.messages", 10_000, "how many messages TestSize makes in the plugin's tables, some 650 bytes each; the issue's are 10000000")
+var sizeMessages = flag.Int("size.messages", 10_000, "how many messages TestSize makes in the plugin's tables, some 650 bytes each; the figures in the documents are of 10000000")
+
+var sizeProgram = flag.String("size.program", "", "a tlim that TestSize starts on what it made, for its time and memory: scripts/size has it")
 
 // sizeSmall is the table that a large one is compared with.
 const sizeSmall = 10_000
@@ -183,18 +190,24 @@ func sized(t *testing.T, e engine, w site) *store.Store {
 	w.fill(t, e, raw)
 	lap("%d messages and the rest made", w.messages)
 	must[any](t)(nil, raw.Close())
-	must[any](t)(nil, must[*store.Store](t)(store.Open(ctx, cfg)).Close())
-	lap("the first start, which adds tables and columns")
+	waited := beside(t, e, cfg)
+	if *sizeProgram == "" {
+		must[any](t)(nil, must[*store.Store](t)(store.Open(ctx, cfg)).Close())
+	} else {
+		lap("the program, first: %s", serves(t, cfg))
+	}
+	lap("the first start, which adds tables and columns; writers waited for %v at most", waited())
 	m := migrator(t, cfg, func(p store.Progress) {
 		if p.Done {
 			t.Logf("%s: %s of %d rows: %v, writers wait: %v", e.name, p.What, p.Total, p.Took.Round(time.Millisecond), p.Locks)
 		}
 	})
+	waited = beside(t, e, cfg)
 	r, err := m.Up(ctx)
 	must[any](t)(nil, err)
 	must[any](t)(nil, m.Close())
 	equal(t, "indexes", len(r.Added), 15)
-	lap("tlim migrate up")
+	lap("tlim migrate up; writers waited for %v at most", waited())
 	analyze := "ANALYZE"
 	if e.name == "mysql" {
 		analyze = "ANALYZE TABLE ofmessage, ofcustomoffline, ofstatus, ofsession, ofsubscriber, ofchat"
@@ -216,10 +229,74 @@ func sized(t *testing.T, e engine, w site) *store.Store {
 	}
 	must[any](t)(nil, raw.Close())
 	lap("plans of all reads")
+	if *sizeProgram != "" {
+		lap("the program, again: %s", serves(t, cfg))
+	}
 	s := must[*store.Store](t)(store.Open(ctx, cfg))
 	t.Cleanup(func() { must[any](t)(nil, s.Close()) })
 	lap("another start")
 	return s
+}
+
+// beside writes a message after the other into the plugin's table, as the plugin does, until the function that it returns is called, which says how
+// long the slowest took. SQLite is alone with its file.
+func beside(t *testing.T, e engine, cfg store.Config) (slowest func() time.Duration) {
+	t.Helper()
+	if e.name != "mysql" {
+		return func() time.Duration { return 0 }
+	}
+	raw := e.raw(t, cfg)
+	stop, result := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		var longest time.Duration
+		for {
+			begun := time.Now()
+			if _, err := raw.Exec("INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES (UUID(), UUID(), 'MTT-000', 'u00001', 'u00009', '1500000000000', '[]', 'u00001')"); err != nil {
+				t.Error(err)
+			}
+			longest = max(longest, time.Since(begun))
+			select {
+			case <-stop:
+				result <- longest
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}()
+	return func() time.Duration {
+		close(stop)
+		longest := <-result
+		must[any](t)(nil, raw.Close())
+		return longest.Round(time.Millisecond)
+	}
+}
+
+// serves starts the program on the database until it says that it has started, and says how long that took and how much memory.
+func serves(t *testing.T, cfg store.Config) string {
+	t.Helper()
+	cmd := exec.Command(*sizeProgram, "serve")
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), "TLIM_STORE_DRIVER="+cfg.Driver, "TLIM_STORE_DSN="+cfg.DSN, "TLIM_XMPP_DOMAIN=im.test", "TLIM_XMPP_SECRET=none", "TLIM_XMPP_SERVER=127.0.0.1:1",
+		"TLIM_HTTP_LISTEN=127.0.0.1:0", "TLIM_METRICS_LISTEN=127.0.0.1:0")
+	out := must[io.ReadCloser](t)(cmd.StderrPipe())
+	begun := time.Now()
+	must[any](t)(nil, cmd.Start())
+	var said []string
+	took := time.Duration(0)
+	memory := ""
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		said = append(said, lines.Text())
+		if took == 0 && strings.Contains(lines.Text(), "started") {
+			took = time.Since(begun)
+			status := must[[]byte](t)(os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)))
+			memory = regexp.MustCompile(`VmHWM:\s*(.*)`).FindStringSubmatch(string(status))[1]
+			must[any](t)(nil, cmd.Process.Signal(os.Interrupt))
+		}
+	}
+	if err := cmd.Wait(); err != nil || took == 0 {
+		t.Fatalf("got %v, want a start and an end; it said\n%s", err, strings.Join(said, "\n"))
+	}
+	return fmt.Sprintf("started after %v with %s of memory at most", took.Round(time.Millisecond), memory)
 }
 
 // plans looks for statements that read a filled table, or a whole index of it. SQLite's are read by TestEveryReadHasAnIndex.

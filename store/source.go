@@ -99,7 +99,7 @@ func NewSource(s *Store, cfg SourceConfig) (*Source, error) {
 		return nil, err
 	}
 	own := s.cfg
-	own.DSN, own.MaxOpen, own.MaxIdle = cfg.DSN, sourceConns, 1
+	own.DSN, own.MaxOpen, own.MaxIdle = cfg.DSN, maxSourceConns, 1
 	own.Migrate = MigrateOff // a misspelt name must not make a file
 	p, err := d.open(own)
 	if err != nil {
@@ -118,8 +118,8 @@ func NewSource(s *Store, cfg SourceConfig) (*Source, error) {
 	return src, nil
 }
 
-// sourceConns bounds the connections to a database of a source: one poll and one write-back at a time need no more.
-const sourceConns = 2
+// maxSourceConns bounds the connections to a database of a source: one poll and one write-back at a time need no more.
+const maxSourceConns = 2
 
 // Close ends the connections of the Source, if it has its own.
 func (s *Source) Close() error {

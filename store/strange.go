@@ -34,8 +34,8 @@ func (e *Examination) Strange(ctx context.Context, since string) (ids []string, 
 	if messages == nil || e.have[tID.name] == nil || !messages.serves([]string{"msg_time"}) {
 		return nil, false, nil
 	}
-	const newest = 20
-	query, args := e.s.dialect.page(`SELECT msg_id, msg_time, 0 FROM ofmessage WHERE msg_time > ? ORDER BY msg_time DESC`, []any{since}, newest, 0)
+	const maxStrange = 20
+	query, args := e.s.dialect.page(`SELECT msg_id, msg_time, 0 FROM ofmessage WHERE msg_time > ? ORDER BY msg_time DESC`, []any{since}, maxStrange, 0)
 	if err := e.pairs(ctx, query, func(id, _, _ string) {
 		if id != "" && !slices.Contains(ids, id) {
 			ids = append(ids, id)

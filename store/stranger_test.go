@@ -325,7 +325,7 @@ var writes = map[string]func(s *store.Store, epoch int64, n names) error{
 // aboutNobody are the methods that name neither a person nor a group nor a message.
 var aboutNobody = strings.Fields(`Events FailingEvents CountCall ListCalls CountEvents LastEvent ExpireEvents DeleteDeadEvents AccountsUnwanted AccountsWanted AuditBefore AuditEvents CountAuditBefore Keys ListUsers Robots Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
 	DeletePushes DuePushes File FilesBefore IDsBetween MessagesAfter Moves NextPush Node OddMessages OldMessages OpenCalls Ping PushChannels Purges Report Secret DonePushes StaleUsers
-	State TakeOver Lead LookAtLeader LookAtStandby NewHeart Release Sit Stand WalkFormers WalkIDs WalkOffline EndedPushes EveryGroup EveryUser Version WaitingPushes`)
+	State TakeOver Lead LeaderSettings LookAtLeader LookAtStandby NewHeart Release Sit Stand WalkFormers WalkIDs WalkOffline EndedPushes EveryGroup EveryUser Version WaitingPushes`)
 
 // changes are what one field of a Change does when it names somebody; those that insert are in rowsOf as well.
 var changes = map[string]func(n names) store.Change{

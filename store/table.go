@@ -64,7 +64,7 @@ var (
 	tKey      = tableOf("tlim_key", "name 64, digest 64, scopes 64, rate 32, made 20, made_by 64 cut, ended 20, ended_by 64 cut, robot_id 64, robot_name 64 cut")
 	tAudit    = tableOf("tlim_audit", "audit_id 64, ts 20, who 64 cut, address 64 cut, what 40, target 64 cut, detail 400 cut, outcome 20")
 	tEvent    = tableOf("tlim_event", "event_id 64, kind 20, conversation 200, body, made 20, due 20, tries, dead, reason 256 cut")
-	tLeader   = tableOf("tlim_leader", "id, epoch, beat, process 64, host 255, pid, version 64, address 255, domain 255, component 255, marker 64, standby, released")
+	tLeader   = tableOf("tlim_leader", "id, epoch, beat, process 64, host 255, pid, version 64, address 255, domain 255, component 255, marker 64, standby, released, settings 2000")
 	tSchema   = tableOf("tlim_schema", "id, version, applied")
 
 	// The deployed tables, which may stand there already, and ours.
@@ -98,15 +98,15 @@ var uniqueKeys = map[string][][]string{
 
 // shape is a table as it stands in this database.
 type shape struct {
-	names    []string // the columns that an insert names
-	limits   []int    // characters, parallel to names; 0: no check
-	sizes    []int    // of the columns that stand there, as the engine counts them, parallel to names; 0: no check
-	charsets []string // of the columns, parallel to names; "" lacks nothing
+	names    []string  // the columns that an insert names
+	limits   []int     // characters, parallel to names; 0: no check
+	sizes    []int     // of the columns that stand there, as the engine counts them, parallel to names; 0: no check
+	charsets []charset // of the columns, parallel to names
 	kinds    []decoration
-	first    string                         // the name of the first column
-	numbered bool                           // it is an identity that the database fills: an insert leaves it out
-	replaces bool                           // of the dialect
-	width    func(charset, text string) int // of the dialect
+	first    string                             // the name of the first column
+	numbered bool                               // it is an identity that the database fills: an insert leaves it out
+	replaces bool                               // of the dialect
+	width    func(set charset, text string) int // of the dialect
 }
 
 // shapeOf is the table as this version creates it.
@@ -114,7 +114,7 @@ func (d *dialect) shapeOf(t table) *shape {
 	sh := &shape{first: t.columns[0].name, replaces: d.replaces, width: d.width}
 	for _, c := range t.columns {
 		sh.names, sh.limits = append(sh.names, c.name), append(sh.limits, c.limit)
-		sh.sizes, sh.charsets, sh.kinds = append(sh.sizes, 0), append(sh.charsets, ""), append(sh.kinds, c.decoration)
+		sh.sizes, sh.charsets, sh.kinds = append(sh.sizes, 0), append(sh.charsets, charset{}), append(sh.kinds, c.decoration)
 	}
 	return sh
 }
@@ -180,7 +180,7 @@ func (s *shape) fits(i int, text string) error {
 	if n, limit := s.beyond(i, text); n > limit {
 		return fmt.Errorf("%d characters, %d fit", n, limit)
 	}
-	// SQLite stores any bytes as text; the other engines refuse them (MySQL 1366). One behaviour is better than two.
+	// SQLite stores any bytes as text; the other engines refuse them. One behaviour is better than two.
 	if !utf8.ValidString(text) {
 		return fmt.Errorf("not UTF-8")
 	}

@@ -8,7 +8,7 @@ import (
 
 // TokenState is what decides whether a user's tokens hold.
 type TokenState struct {
-	UserID     string // the directory's spelling; "" for a user without a row
+	UserID     string // canonical; "" for a user without a row
 	Generation int64  // grows when the user's tokens are revoked
 	Left       bool
 	Robot      bool // nobody logs in as one
@@ -55,8 +55,8 @@ func (s *Store) TokenState(ctx context.Context, jid string) (TokenState, error) 
 	return st, err
 }
 
-// RevokeTokens raises the generation of a user, which ends their tokens, in one transaction with what the audit log says of it. It is
-// one beside the epoch's, so that a command may call it while another process serves.
+// RevokeTokens raises the generation of a user, which ends their tokens, in one transaction with what the audit log says of it. The
+// transaction is not fenced, so that a command may call it while another process serves.
 func (s *Store) RevokeTokens(ctx context.Context, jid string, e AuditEvent) error {
 	err := s.unfenced(ctx, func(ctx context.Context, t *tx) error {
 		if err := t.addAudit(ctx, e); err != nil {

@@ -237,7 +237,7 @@ func TestTimesThatAreNumbers(t *testing.T) {
 			list, total, err := s.ChatHistory(ctx, "z", "l", store.Page{Length: 100})
 			note("left", list, total, err)
 			x := must[*store.Examination](t)(store.Examine(ctx, cfg))
-			dirt := must[store.Dirt](t)(x.Dirt(ctx, "ofmessage", time.UnixMilli(1700000001000)))
+			dirt := must[store.Dirt](t)(x.Dirt(ctx, "ofmessage", time.UnixMilli(1700000001000), time.Hour))
 			must[any](t)(nil, x.Close())
 			note("dirt", dirt)
 			return answers

@@ -36,7 +36,7 @@ func (s *Store) UsersByJID(ctx context.Context, jids []string) (map[string]User,
 	return s.users(ctx, userByJID, jids, func(u *User) string { return u.JID })
 }
 
-// UsersByID reads users by the directory's spelling of their id, those who left included.
+// UsersByID reads users by their canonical ids, those who left included.
 func (s *Store) UsersByID(ctx context.Context, ids []string) (map[string]User, error) {
 	return s.users(ctx, userByID, ids, func(u *User) string { return u.ID })
 }

@@ -36,8 +36,8 @@ const (
 	// keyPrefix keeps our objects apart from others in the same bucket.
 	keyPrefix = "tlim/"
 
-	// smallFile is what a Put holds before it decides: files up to this size, most pictures, are one request.
-	smallFile = 512 << 10
+	// maxSmallFile is what a Put holds before it decides: files up to this size, most pictures, are one request.
+	maxSmallFile = 512 << 10
 
 	// partSize is the buffer of a larger file, the least that S3 takes; 10,000 parts of it are 48 GiB.
 	partSize = 5 << 20
@@ -75,7 +75,7 @@ func OpenBucket(cfg BucketConfig) (*Bucket, error) {
 	if err != nil {
 		return nil, errEndpoint // what else the client may refuse is the host
 	}
-	return &Bucket{client: *core, bucket: cfg.Bucket, large: make(chan struct{}, maxLargePuts), buffers: sync.Pool{New: func() any { return new([smallFile]byte) }}}, nil
+	return &Bucket{client: *core, bucket: cfg.Bucket, large: make(chan struct{}, maxLargePuts), buffers: sync.Pool{New: func() any { return new([maxSmallFile]byte) }}}, nil
 }
 
 // Put sends a small file in one request, a larger one in parts; an object is there whole or not at all.
@@ -91,7 +91,7 @@ func (b *Bucket) Put(ctx context.Context, id string, r io.Reader) (int64, error)
 }
 
 func (b *Bucket) put(ctx context.Context, key string, src *source) error {
-	buf := b.buffers.Get().(*[smallFile]byte)
+	buf := b.buffers.Get().(*[maxSmallFile]byte)
 	defer b.buffers.Put(buf)
 	n := 0
 	for n < len(buf) && src.err == nil {

@@ -90,12 +90,12 @@ func (c *check) same(what string, came, wanted any) bool {
 	return false
 }
 
-// shown is how much of a long value a fault shows.
-const shown = 300
+// maxShown is how much of a long value a fault shows.
+const maxShown = 300
 
 // around cuts two long texts to where they begin to differ.
 func around(a, b string) (string, string) {
-	if len(a) <= shown && len(b) <= shown {
+	if len(a) <= maxShown && len(b) <= maxShown {
 		return a, b
 	}
 	at := 0
@@ -103,7 +103,7 @@ func around(a, b string) (string, string) {
 		at++
 	}
 	cut := func(s string) string {
-		from, to := max(0, at-shown/3), min(len(s), at+shown)
+		from, to := max(0, at-maxShown/3), min(len(s), at+maxShown)
 		for from > 0 && !utf8.RuneStart(s[from]) {
 			from--
 		}

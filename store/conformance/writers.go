@@ -157,16 +157,18 @@ func (c *check) rival(do ...string) *store.Rival {
 }
 
 func led(c *check) {
-	first := store.Leader{Process: "p1", Host: "主机", PID: 7, Version: "1", Address: "127.0.0.1:9595", Domain: "im.test", Component: "tlim.im.test", Marker: "m", Standby: true}
+	first := store.Leader{Process: "p1", Host: "主机", PID: 7, Version: "1", Address: "127.0.0.1:9595", Domain: "im.test", Component: "tlim.im.test", Marker: "m", Standby: true, Settings: "limits.body=7d8f"}
 	st, err := c.s.Lead(c.ctx, first, nil)
 	want(c, "its epoch", c.epoch+1)(st.Epoch, err)
-	first.Epoch = st.Epoch
+	first.Epoch, first.Settings = st.Epoch, "" // a look does not tell them
 	second, err := c.x.Open(c.ctx, 0)
 	if !c.is("a second store", err, nil) {
 		return
 	}
 	seen, err := second.LookAtLeader(c.ctx)
 	want(c, "who leads", store.Seen{State: st, Leader: first})(seen, err)
+	want(c, "its settings", "limits.body=7d8f")(second.LeaderSettings(c.ctx, "p1"))
+	want(c, "those of one that does not lead", "")(second.LeaderSettings(c.ctx, "P1"))
 	heart, beats := c.s.NewHeart(), c.s.File() == "" // a file has one writer, and nobody stands by
 	defer heart.Close()
 	other := store.Leader{Process: "p2", Domain: "im.test", Component: "tlim.im.test"}

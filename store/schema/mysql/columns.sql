@@ -8,3 +8,5 @@ ALTER TABLE tlim_user ADD COLUMN robot int NOT NULL DEFAULT 0;
 -- What tlim_key of an earlier tlim lacks.
 ALTER TABLE tlim_key ADD COLUMN robot_id varchar(64) NULL;
 ALTER TABLE tlim_key ADD COLUMN robot_name varchar(64) NULL;
+-- What tlim_leader of an earlier tlim lacks.
+ALTER TABLE tlim_leader ADD COLUMN settings varchar(2000) NULL;

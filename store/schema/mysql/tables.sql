@@ -106,5 +106,5 @@ CREATE TABLE tlim_event (
 CREATE TABLE tlim_leader (
   id int NOT NULL PRIMARY KEY,
   epoch bigint NOT NULL, beat bigint NOT NULL, process varchar(64) NOT NULL, host varchar(255), pid bigint, version varchar(64), address varchar(255),
-  domain varchar(255), component varchar(255), marker varchar(64), standby int NOT NULL, released int NOT NULL
+  domain varchar(255), component varchar(255), marker varchar(64), standby int NOT NULL, released int NOT NULL, settings varchar(2000)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

@@ -8,3 +8,5 @@ ALTER TABLE tlim_user ADD (robot NUMBER(10) DEFAULT 0 NOT NULL);
 -- What tlim_key of an earlier tlim lacks.
 ALTER TABLE tlim_key ADD (robot_id VARCHAR2(64 CHAR));
 ALTER TABLE tlim_key ADD (robot_name VARCHAR2(64 CHAR));
+-- What tlim_leader of an earlier tlim lacks.
+ALTER TABLE tlim_leader ADD (settings VARCHAR2(2000 CHAR));

@@ -146,5 +146,5 @@ CREATE TABLE tlim_event (
 CREATE TABLE tlim_leader (
   id int NOT NULL PRIMARY KEY,
   epoch bigint NOT NULL, beat bigint NOT NULL, process nvarchar(128) COLLATE Latin1_General_100_BIN2 NOT NULL, host nvarchar(510) COLLATE Latin1_General_100_BIN2, pid bigint, version nvarchar(128) COLLATE Latin1_General_100_BIN2, address nvarchar(510) COLLATE Latin1_General_100_BIN2,
-  domain nvarchar(510) COLLATE Latin1_General_100_BIN2, component nvarchar(510) COLLATE Latin1_General_100_BIN2, marker nvarchar(128) COLLATE Latin1_General_100_BIN2, standby int NOT NULL, released int NOT NULL
+  domain nvarchar(510) COLLATE Latin1_General_100_BIN2, component nvarchar(510) COLLATE Latin1_General_100_BIN2, marker nvarchar(128) COLLATE Latin1_General_100_BIN2, standby int NOT NULL, released int NOT NULL, settings nvarchar(4000) COLLATE Latin1_General_100_BIN2
 );
