@@ -11,8 +11,8 @@ import (
 	"tlim/store"
 )
 
-// Post stores an announcement of a group; who posts need not be a member. Its ID, Time and one spelling of its UserID are
-// given here. bounded: limits.announcements_per_group holds, as it does for callers without a key. Errors: error-000 when it says
+// Post stores an announcement of a group; who posts need not be a member. Its ID, its Time and the canonical id
+// of its user are given here. bounded: limits.announcements_per_group holds, as it does for callers without a key. Errors: error-000 when it says
 // nothing, error-008, error-009, error-012, ErrUnavailable.
 func (s *Service) Post(ctx context.Context, a store.Announcement, bounded bool) error {
 	p, err := s.users.Canonical(ctx, a.UserID)

@@ -17,6 +17,7 @@ import (
 // comings acts on devices that came and went. It stands before the messages: what a device has missed is older than they are.
 func (b *batch) comings(ctx context.Context) {
 	s := b.s
+	b.asof = s.presence.LookedAt() // one that comes later may show that a phone is gone, which only the next batch hears of
 	changes, oldest := s.presence.TakeChanges()
 	looks := s.presence.Known()
 	if !looks {

@@ -56,6 +56,7 @@ type batch struct {
 	// What is written.
 	changes         []store.Change         // of all requests, then of housekeeping
 	unconfirmedRows []store.OfflineMessage // rows of earlier messages that no phone has confirmed in time, taken from memory
+	urged           int                    // rows that it must take of those that wait in memory: what they are of is erased
 	confirmed       confirmed              // what phones have confirmed, taken from memory: the batch deletes these rows
 	met             []string               // local parts of senders whom the directory does not have
 	unlearned       []string               // local parts of users whom the batch adds to the directory: those of met, and others noted in memory before
@@ -70,6 +71,7 @@ type batch struct {
 	ways    []way             // how each delivery goes: ways[i] is that of deliver[i]
 	sent    []*sentMessage    // its messages, for devices that become known later
 	came    []presence.Change // devices that are sent what they have missed
+	asof    time.Time         // when the newest snapshot was asked for of which the batch knows who has gone
 	absent  time.Time         // the earliest time at which a device went away that is still to be sent what it missed, or may be
 
 	// What changes in memory after the commit.
@@ -161,10 +163,9 @@ const lookupTime = 10 * time.Second
 // housekeeping adds what rides along: rows of copies that were not confirmed, users to learn, positions.
 func (b *batch) housekeeping(ctx context.Context) {
 	s := b.s
-	asof := s.presence.LookedAt()
 	// The table of unconfirmed messages follows the time, whatever becomes of the batch: so it is not undone, nor is rowsWait, its count.
 	if b.now.Sub(b.c.ticked) >= tickPeriod || len(b.requests) == 0 {
-		s.unconfirmed.Tick(b.now, asof, s.presence.Known(), s.delivered.Load())
+		s.unconfirmed.Tick(b.now, b.asof, s.presence.Known(), s.delivered.Load())
 		b.c.ticked = b.now
 	}
 	b.takeConfirmed(ctx)
@@ -174,7 +175,7 @@ func (b *batch) housekeeping(ctx context.Context) {
 			return slices.ContainsFunc(b.gone, func(gone unconfirmed.Removal) bool { return gone.Matches(row) })
 		}
 	}
-	if b.unconfirmedRows = s.unconfirmed.Take(maxUnconfirmedRows, not); len(b.unconfirmedRows) > 0 {
+	if b.unconfirmedRows = s.unconfirmed.Take(max(maxUnconfirmedRows, b.urged), not); len(b.unconfirmedRows) > 0 {
 		for i := range b.unconfirmedRows {
 			b.unconfirmedRows[i].ID = protocol.NewID()
 		}
@@ -232,6 +233,9 @@ func (b *batch) finish(ctx context.Context) {
 	}
 	if len(b.unconfirmedRows) > 0 {
 		s.unconfirmed.Written()
+		for i := range b.unconfirmedRows {
+			s.missed.Note(b.unconfirmedRows[i].Owner, b.unconfirmedRows[i].MsgID, unconfirmed.ProofMissed, false)
+		}
 	}
 	if b.confirmed.len() > 0 && s.confirmations.waits() {
 		s.confirmations.wake.Fire()
@@ -258,7 +262,10 @@ func (b *batch) finish(ctx context.Context) {
 		f()
 	}
 
-	// 3. What devices are sent that come later. Without a link replay delivers it.
+	// 3. What devices are sent that come later. Without a link replay delivers it. What the batch removes was there before: deletions begin it.
+	for _, gone := range b.gone {
+		c.recent.forget(gone)
+	}
 	for _, change := range b.came {
 		if change.Missed {
 			c.caughtUp.Add(change.Came.Full, b.now)
@@ -278,7 +285,6 @@ func (b *batch) finish(ctx context.Context) {
 	// 4. What phones have to confirm, before anybody hears of it: a queue that is asked for then has it.
 	for _, gone := range b.gone {
 		s.unconfirmed.Forget(gone)
-		c.recent.forget(gone)
 	}
 	s.unconfirmed.Follow(b.deferrals)
 	s.robotQueues.note(b.toRobots)

@@ -83,17 +83,28 @@ func TestQueueFollowsPresence(t *testing.T) {
 		{"away mobile counts as absent", "zhangsan/p", []string{"lisi/p:away"}, "m/0", ""},
 		{"sender on the web only", "zhangsan/x[web]", []string{"lisi/p"}, "", "m/1"},
 		{"sender on both", "zhangsan/x[web]", []string{"lisi/p", "zhangsan/p"}, "", ""},
+		{"sender on the web, away", "zhangsan/x[web]:away", []string{"lisi/p"}, "", "m/1"},
+		{"sender on the web, not to be disturbed, their phone away", "zhangsan/x[web]:dnd", []string{"lisi/p", "zhangsan/p:xa"}, "", "m/1"},
+		{"sender on the web, away, and on a phone", "zhangsan/x[web]:away", []string{"lisi/p", "zhangsan/p"}, "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := start(t, nil)
+			group := h.makeGroup("zhangsan", "zhangsan", "lisi")
 			h.online(append(c.devices, c.sender)...)
-			h.send(c.sender, text("m", "zhangsan", "lisi", "x"))
-			if got := h.queue("lisi"); got != c.receiver {
-				t.Errorf("receiver's queue %q, want %q", got, c.receiver)
+			sender, _, _ := strings.Cut(c.sender, ":")
+			h.send(sender, text("m", "zhangsan", "lisi", "x"))
+			h.send(sender, groupText("n", "zhangsan", group, "x"))
+			both := func(user, want string) {
+				t.Helper()
+				if _, status, queued := strings.Cut(want, "/"); queued {
+					want += " n/" + status
+				}
+				if got := h.queue(user); got != want {
+					t.Errorf("queue of %s: got %q, want %q", user, got, want)
+				}
 			}
-			if got := h.queue("zhangsan"); got != c.own {
-				t.Errorf("sender's queue %q, want %q", got, c.own)
-			}
+			both("lisi", c.receiver)
+			both("zhangsan", c.own)
 		})
 	}
 }

@@ -30,7 +30,7 @@ type confirmations struct {
 	order []string // the keys of marks, those that came first in front
 }
 
-// confirmedRow is a queue row to be deleted. How its owner is spelled there the directory says.
+// confirmedRow is a queue row to be deleted. The directory knows the canonical id of its owner, by which it is found.
 type confirmedRow struct{ local, msgID string }
 
 // mark is a user whose phones confirm.

@@ -25,7 +25,8 @@ type decision struct {
 	payload []byte // of the deliveries
 	change  store.Change
 	effects
-	reached int // of to and toOnly, those who are sent anything
+	own     *unconfirmed.Message // what the sender's phones have to confirm of their own; nil: nothing
+	reached int                  // of to and toOnly, those who are sent anything
 }
 
 // serverMade says whether no client sent the message: a notice, or a dissolution's word to a member. It was made by speak, goes to one
@@ -243,7 +244,7 @@ func (d *decision) deliverOwn(own []presence.Device) {
 	delivery := stanza.Delivery{ID: d.stanzaID(), From: d.from(), Payload: payload, To: targets}
 	d.remember(delivery, []protocol.Person{d.sender}, true)
 	if len(targets) > 0 {
-		w := d.way(nil)
+		w := d.way(d.own)
 		w.Request = false
 		d.b.send(delivery, w)
 	}
@@ -341,8 +342,12 @@ func (d *decision) deliver(at int64, own []presence.Device) {
 		}
 		switch {
 		case p.Local == d.sender.Local && !d.serverMade() && d.sender.Local != d.peer.Local:
-			if web && !mobile && !presence.IsMobile(d.arrival.from.Resource) {
+			switch {
+			case presence.IsMobile(d.arrival.from.Resource):
+			case !mobile:
 				d.queue(row, p, 1)
+			case s.provesOwn():
+				owners = append(owners, ownCopy(p))
 			}
 		case !mobile:
 			if !later.Take(i, p.ID, status) {
@@ -431,15 +436,31 @@ func (d *decision) queue(row store.OfflineMessage, p protocol.Person, status int
 	d.change.Offline = append(d.change.Offline, row)
 }
 
-// ownRow lets the phone of a sender who is online on the web only catch up.
+// ownRow lets the phone of a sender who writes on the web catch up: with a row where it is away, else with one if it does not confirm its copy.
 func (d *decision) ownRow(row store.OfflineMessage, own []presence.Device) {
-	mobile, web := presence.Available(own)
-	if web && !mobile && !presence.IsMobile(d.arrival.from.Resource) && !d.waits(&row, d.sender) {
-		if d.groupID == "" {
-			row.To, row.SessionID = d.peer.ID, d.peer.ID
-		}
-		d.queue(row, d.sender, 1)
+	mobile, _ := presence.Available(own)
+	if presence.IsMobile(d.arrival.from.Resource) || mobile && !d.b.s.provesOwn() || d.waits(&row, d.sender) {
+		return
 	}
+	if d.groupID == "" {
+		row.To, row.SessionID = d.peer.ID, d.peer.ID
+	}
+	if !mobile {
+		d.queue(row, d.sender, 1)
+		return
+	}
+	d.own = &unconfirmed.Message{Row: row, Time: d.at, Loose: d.kind.loose()}
+	d.b.unconfirmed = append(d.b.unconfirmed, unconfirmedMessage{message: d.own, to: []unconfirmed.Owner{ownCopy(d.sender)}})
+}
+
+// provesOwn says whether phones can prove that they have what their user wrote on the web. Pings alone do, and none stands beside a copy to a bare JID.
+func (s *Service) provesOwn() bool {
+	return s.cfg.Confirm != ConfirmByPresence && s.cfg.Delivery != DeliverToBare
+}
+
+// ownCopy is a sender whose phones get a copy of what they wrote on the web, where they have seen it.
+func ownCopy(sender protocol.Person) unconfirmed.Owner {
+	return unconfirmed.Owner{Local: sender.Local, ID: sender.ID, Status: 1, Own: true}
 }
 
 // otherDevices are the sender's devices but the sending one; their bare JID where others may be there that nobody knows.

@@ -411,6 +411,58 @@ func TestErasedBeforeRows(t *testing.T) {
 	}
 }
 
+// TestErasedUnconfirmed: what no phone has confirmed yet waits for it too when its message is erased, and is still there when the process dies then.
+func TestErasedUnconfirmed(t *testing.T) {
+	purge := func(c *Config) { c.PurgeOnRemove = true }
+	for name, erase := range map[string]func(t *testing.T, h *harness, g string) error{
+		"a chat": func(t *testing.T, h *harness, _ string) error { return h.ClearChat(t.Context(), "zhangsan", "lisi") },
+		"an author": func(t *testing.T, h *harness, g string) error {
+			_, err := h.ModifyGroup(t.Context(), GroupEdit{ID: g, Remove: []string{"zhangsan"}})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := pinging(t, purge)
+			g := h.makeGroup("lisi", "lisi", "zhangsan")
+			write := func(id string) (pings []string) {
+				message := text(id, "zhangsan", "lisi", "x")
+				if name == "an author" {
+					message = groupText(id, "zhangsan", g, "x")
+				}
+				h.send("zhangsan/q[web]", message)
+				pings, behind := h.pinged()
+				if behind != "lisi/p: "+id {
+					t.Fatalf(`pinged: got %s, want "lisi/p: %s"`, behind, id)
+				}
+				h.clock.Move(sharedPing)
+				return pings
+			}
+			h.pinged()
+			held, late := write("held"), write("late")
+			write("lost")
+			h.answerPing("lisi/p", held[0], pong)
+			if err := erase(t, h, g); err != nil {
+				t.Fatal(err)
+			}
+			if got := h.queue("lisi"); got != "held/0 late/0 lost/0" {
+				t.Errorf("with the erasure: got %q, want held, late and lost", got)
+			}
+			h.answerPing("lisi/p", late[0], pong)
+			h.graceOver()
+			if got := h.queue("lisi"); got != "lost/0" {
+				t.Errorf("what is answered: got %q, want lost/0", got)
+			}
+			h.kill()
+			h.run(purge)
+			h.Up()
+			h.sync()
+			if got := h.queue("lisi"); got != "lost/0" {
+				t.Errorf("after a crash: got %q, want lost/0", got)
+			}
+		})
+	}
+}
+
 // TestErasedInSlices: of messages whose rows are still to follow no more are erased together than a batch may have rows.
 func TestErasedInSlices(t *testing.T) {
 	h, g := absent(t)

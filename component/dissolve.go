@@ -48,8 +48,10 @@ func (b *batch) dissolve(g *cache.Group) {
 	formers := g.Formers(now)
 	b.changes = append(b.changes, store.Change{DropGroups: []string{g.ID}, DropQueues: []string{g.ID}, Formers: formers})
 	b.staleGroups = append(b.staleGroups, g.ID)
-	delete(b.groups, g.ID) // what comes later in this batch finds it gone
-	b.formers[g.ID] = map[string]string{}
+	delete(b.groups, g.ID)      // what comes later in this batch finds it gone
+	if b.formers[g.ID] == nil { // else those who had left before may still be late, too
+		b.formers[g.ID] = map[string]string{}
+	}
 	for _, f := range formers {
 		b.formers[g.ID][f.UserID] = f.Time
 	}

@@ -83,22 +83,32 @@ func (s *Service) erase(ctx context.Context, about string, next func(context.Con
 	}
 }
 
-// keepQueued writes the queue rows that are still to follow messages which are erased: after a crash nothing would tell of them any more.
-// It says how many of the messages this transaction has room for, at least one.
+// keepQueued writes the queue rows that are still to follow messages which are erased, and those of what no phone has confirmed yet: after a
+// crash nothing would tell of them any more. It says how many of the messages this transaction has room for, at least one.
 func (b *batch) keepQueued(rows []store.Erased) int {
-	s, written := b.s, 0
+	s, n, written := b.s, len(rows), 0
+	ids := make(map[string]bool, len(rows))
+	for _, row := range rows {
+		ids[row.MsgID] = true
+	}
+	open := s.unconfirmed.CountOpen(ids)
 	for i, row := range rows {
 		list := s.unconfirmed.Followers(row.MsgID)
-		if len(list) == 0 {
+		if len(list) == 0 && open[row.MsgID] == 0 {
 			continue
 		}
-		written += s.unconfirmed.CountRows(list)
+		written += s.unconfirmed.CountRows(list) + open[row.MsgID]
 		if i > 0 && written > maxBatchRows {
-			return i
+			n = i
+			break
 		}
 		b.writeFollowers(list)
 	}
-	return len(rows)
+	for _, row := range rows[n:] {
+		delete(ids, row.MsgID)
+	}
+	b.urged += s.unconfirmed.Urge(ids)
+	return n
 }
 
 // writeFollowers writes rows that are to follow their messages, all of them.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -288,9 +289,17 @@ func (p *player) must(t *testing.T, err error) {
 // effects renders what the store and the server saw since the last call.
 func (p *player) effects() string {
 	var b strings.Builder
+	var confirmed store.Change // what was confirmed, and by whom, is written by one batch or by two
 	for _, c := range p.rec.take() {
-		writeChange(&b, &c)
+		rest := c
+		rest.DropOffline, rest.Learn, rest.Confirming = nil, nil, nil
+		if !reflect.ValueOf(rest).IsZero() {
+			writeChange(&b, &c)
+			continue
+		}
+		confirmed.DropOffline, confirmed.Learn, confirmed.Confirming = append(confirmed.DropOffline, c.DropOffline...), append(confirmed.Learn, c.Learn...), append(confirmed.Confirming, c.Confirming...)
 	}
+	writeChange(&b, &confirmed)
 	deliveries, posts := p.sender.take()
 	for _, d := range deliveries {
 		var to []string

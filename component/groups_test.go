@@ -309,19 +309,26 @@ func TestLateInOneBatch(t *testing.T) {
 	}
 }
 
-// TestDissolvedInOneBatch: what comes behind the owner's word finds the group gone, and what came before it leaves the queues.
+// TestDissolvedInOneBatch: what comes behind the owner's word finds the group gone, and what came before it leaves the queues. Who had left
+// before may still be late, as those may who were members until then.
 func TestDissolvedInOneBatch(t *testing.T) {
 	h := start(t, nil)
-	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	id := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Remove: []string{"wangwu"}}); err != nil {
+		t.Fatal(err)
+	}
 	h.together(func() {
 		h.post("zhangsan/p", groupText("m0", "zhangsan", id, "x"))
 		h.post("zhangsan/p", fmt.Sprintf(`{"msg_id":"d1","msg_type":"MTS-107","msg_from":"zhangsan","msg_to":%q,"body":[{"session_id":%q}]}`, id, id))
 		h.post("lisi/p", groupText("m1", "lisi", id, "x"))
-		h.post("lisi/p", fmt.Sprintf(`{"msg_id":"n1","msg_type":"MTS-104","msg_from":"lisi","msg_to":%q,"body":[{"session_id":%q}]}`, id, id))
+		for i, user := range []string{"lisi", "wangwu"} {
+			h.post(user+"/p", fmt.Sprintf(`{"msg_id":"n%d","msg_type":"MTS-104","msg_from":%q,"msg_to":%q,"body":[{"session_id":%q}]}`, i, user, id, id))
+		}
 	})
 	d, posts := h.sender.take()
-	if got := refusals(posts); got != "acknowledgement error-009 acknowledgement acknowledgement" || len(d) != 3 {
-		t.Errorf("answers: got %s, copies %s, want acknowledgement error-009 acknowledgement acknowledgement, 3 deliveries", got, copiesOf(d))
+	want := "acknowledgement error-009 acknowledgement acknowledgement acknowledgement"
+	if got := refusals(posts); got != want || len(d) != 3 {
+		t.Errorf("answers: got %s, copies %s, want %s, 3 deliveries", got, copiesOf(d), want)
 	}
 	h.offline("lisi/p")
 	rows, err := h.db.Offline(t.Context(), "lisi", "", "", "", 10)

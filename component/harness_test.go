@@ -404,15 +404,21 @@ func (h *harness) waits(user, since string, limit int) (list []store.OfflineMess
 // queue lists the ids of a user's rows.
 func (h *harness) queue(user string) string {
 	h.t.Helper()
+	var ids []string
+	for _, row := range h.queueRows(user) {
+		ids = append(ids, fmt.Sprintf("%s/%d", row.MsgID, row.Status))
+	}
+	return strings.Join(ids, " ")
+}
+
+// queueRows is what waits for a user.
+func (h *harness) queueRows(user string) []store.OfflineMessage {
+	h.t.Helper()
 	rows, err := h.db.Offline(h.t.Context(), user, "", "", "", 1000)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	var ids []string
-	for _, row := range rows {
-		ids = append(ids, fmt.Sprintf("%s/%d", row.MsgID, row.Status))
-	}
-	return strings.Join(ids, " ")
+	return rows
 }
 
 // addresses lists where copies with this id went.

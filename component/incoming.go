@@ -20,14 +20,15 @@ const (
 // content is what a message stanza holds.
 type content struct {
 	env      *protocol.Envelope
-	kind     *Kind    // of env
-	ext      []byte   // the tlim extension, as every copy carries it
-	ack      bool     // it asks for an acknowledgement
-	confirms bool     // it is a confirmation, also a malformed one
-	signal   []byte   // a chat state or marker to pass on
-	ignore   bool     // nothing to do and nothing to answer
-	toUser   string   // local part of the address
-	targets  []string // of a revoke or a read receipt
+	named    *protocol.Envelope // as far as it could be read, also where it is refused
+	kind     *Kind              // of env
+	ext      []byte             // the tlim extension, as every copy carries it
+	ack      bool               // it asks for an acknowledgement
+	confirms bool               // it is a confirmation, also a malformed one
+	signal   []byte             // a chat state or marker to pass on
+	ignore   bool               // nothing to do and nothing to answer
+	toUser   string             // local part of the address
+	targets  []string           // of a revoke or a read receipt
 }
 
 // decode reads a message stanza, unless that was done before. Its errors are refusals.
@@ -86,7 +87,7 @@ func (s *Service) decodeAnew(a *arrival) error {
 		kind = s.kinds.of(msgType)
 		return kind.rules()
 	}, s.cfg.Limits)
-	m.confirms = kind != nil && kind.names == namesConfirmed
+	m.named, m.confirms = env, kind != nil && kind.names == namesConfirmed
 	if a.copied && !m.confirms && (env == nil || err != nil) { // the server's other traffic is not ours to judge
 		m.ignore = true
 		s.metrics.ignored.WithLabelValues("copy").Inc()

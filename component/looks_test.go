@@ -1,11 +1,13 @@
 package component
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
 	"tlim/component/presence"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -121,6 +123,26 @@ func TestSnapshotIsOld(t *testing.T) {
 	other.Domain, bare.Resource = "evil.test", ""
 	h.presence.Merge([]presence.Session{{JID: wangwu}, {JID: other, Show: "x"}, {JID: bare, Show: "x"}}, h.clock.Now())
 	there("wangwu@im.test/p")
+}
+
+// TestLookAmidBatch: a look that is taken while a batch is decided, and has a phone no more, is no proof for the copies that were sent to it.
+func TestLookAmidBatch(t *testing.T) {
+	h := start(t, nil)
+	h.online("lisi/p")
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.clock.Move(minBarrierSpacing)
+	h.sync() // it is known to be routed
+	h.clock.Move(h.cfg.Grace)
+	if err := h.do(t.Context(), &task{alone: true, plan: func(context.Context, *batch) error {
+		h.presence.Merge(nil, h.clock.Now())
+		return nil
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	h.sync()
+	if got := h.queue("lisi"); got != "m1/0" {
+		t.Errorf("queue: got %q, want m1/0", got)
+	}
 }
 
 // TestCameBack: a device that the server did not have when it was asked, and that says something after that, went and came back:

@@ -118,7 +118,7 @@ func (m message) want(w *wanted) {
 	}
 }
 
-// receiptKeys are the receipts that the batch's readers may have written before, under their spelling in the tables.
+// receiptKeys are the receipts that the batch's readers may have written before, under their canonical ids.
 func (b *batch) receiptKeys() (keys []store.ReceiptKey) {
 	for _, m := range b.messages {
 		if m.kind.names != namesRead {

@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// covered is the position up to which no device can have missed a message unnoticed: all up to it were committed before the newest
-// look was asked for, and whoever that look did not have came later, and has them by their getOffline. What is above it is sent from
-// memory to devices that become known, but memory and table end with the connection: so replay begins here and not at what was routed.
-// Without looks nobody would ever be found so, and it holds nothing back.
+// covered is the position up to which no device can have missed a message unnoticed. All messages up to it were committed before the newest
+// look, a snapshot of who is there, was asked for. A device that this look did not show came later, and gets them by its getOffline. Messages
+// above the position are sent from memory to devices that become known; memory and the table of devices end with the connection. So replay
+// begins at this position, and not at what was routed. Where the server gives no looks, no device is found in this way, and the position
+// holds nothing back.
 //
 // The position itself is Service.covered: jobs read it.
 type covered struct {
@@ -29,8 +30,8 @@ const (
 	maxCoverMarks   = 2000
 )
 
-// cover notes what was committed before a batch, and moves on with the newest look, but not past what a device has missed that was found
-// and not sent it yet.
+// cover notes what was committed before a batch, and moves the position on with the newest look. It stops at what a device was found to have
+// missed and was not sent yet.
 func (c *conveyor) cover(b *batch) {
 	marks := c.covered.marks
 	if n := len(marks); n == 0 || n < maxCoverMarks && b.now.Sub(marks[n-1].when) >= minCoverSpacing {
@@ -58,8 +59,8 @@ func (c *conveyor) cover(b *batch) {
 // from is where replay begins: what is routed, and was not missed by any device.
 func (s *Service) from() int64 { return min(s.delivered.Load(), s.covered.Load()) }
 
-// lastLook looks once more at who is there, before the process ends: what a device has missed that came since the look before is in memory
-// only. It is bounded, and when it fails the stop goes on.
+// lastLook looks once more at who is there, before the process ends: memory alone knows what a device has missed that came since the look
+// before. The time for it is bounded, and when it fails the stop goes on.
 func (c *conveyor) lastLook(ctx context.Context) {
 	if c.s.watcher == nil || !c.s.presence.Known() {
 		return
@@ -69,7 +70,7 @@ func (c *conveyor) lastLook(ctx context.Context) {
 	c.s.watcher.Look(ctx)
 }
 
-// lastLookTime bounds it: a look of 10,000 sessions takes 0.1 s, and may have to wait for 20 times that.
+// lastLookTime bounds lastLook: a look of 10,000 sessions takes 0.1 s, and may have to wait for 20 times that.
 const lastLookTime = 2 * time.Second
 
 // barrier asks the server for proof that what was sent has been routed (an XEP-0199 ping: a stream is processed in order).

@@ -2,6 +2,7 @@ package component
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -360,7 +361,7 @@ func requests(list []stanza.Delivery, id, jid string) bool {
 }
 
 // A client that knows no pings answers with an error of its own, which proves the same. Where the server answers in the same words for
-// those who are gone it proves nothing.
+// those who are gone nobody can tell whose it is: the copy becomes a row, because the phone may have left without a word.
 func TestErrorOfTheClient(t *testing.T) {
 	for _, repeats := range []bool{true, false} {
 		for _, answer := range []string{unknownPing, unavailable} {
@@ -385,13 +386,13 @@ func TestErrorOfTheClient(t *testing.T) {
 				h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 				ids, _ := h.pinged()
 				h.answerPing("lisi/p", ids[0], answer)
-				want := "m1"
+				want, devices := "m1/0", 0 // nobody can tell: the copy is kept
 				if repeats || answer == unknownPing {
-					want = ""
+					want, devices = "", 1
 					h.graceOver()
 				}
-				if got := unconfirmedIDs(t, h, "lisi"); got != want || h.queue("lisi") != "" || len(h.presence.Devices("lisi")) == 0 {
-					t.Errorf("got unconfirmed %q, queue %q, want %q, an empty queue, and the phone still there", got, h.queue("lisi"), want)
+				if got := unconfirmedIDs(t, h, "lisi"); got != "" || h.queue("lisi") != want || len(h.presence.Devices("lisi")) != devices {
+					t.Errorf("got unconfirmed %q, queue %q, %d devices, want none, %q, %d", got, h.queue("lisi"), len(h.presence.Devices("lisi")), want, devices)
 				}
 				h.halt()
 			})
@@ -589,5 +590,156 @@ func TestLooseIDs(t *testing.T) {
 	rows, err := h.db.Offline(t.Context(), "lisi", "", "", "", 1000)
 	if err != nil || len(late) == 0 || !slices.ContainsFunc(rows, func(row store.OfflineMessage) bool { return row.MsgID == "m1" && row.From == "zhangsan" }) {
 		t.Errorf("answered late (pinged %q): got %v, %v, want m1 of zhangsan", behind, rows, err)
+	}
+}
+
+// TestOwnCopies: what a user writes on the web goes to their phone, too, and is in its queue unless the phone confirms it. No app sends a receipt for what
+// its user wrote, so a phone that sends receipts alone is not waited for.
+func TestOwnCopies(t *testing.T) {
+	answer := func(inner string) func(h *harness, ids []string) {
+		return func(h *harness, ids []string) {
+			for _, id := range ids {
+				h.answerPing("lisi/p", id, inner)
+			}
+		}
+	}
+	cases := map[string]struct {
+		start  func(*testing.T, func(*Config)) *harness
+		change func(*Config)
+		from   string
+		then   func(h *harness, ids []string)
+		asked  bool
+		queued bool
+	}{
+		"answered":                {start: pinging, from: "lisi/w[web]", then: answer(pong), asked: true},
+		"not answered":            {start: pinging, from: "lisi/w[web]", then: func(*harness, []string) {}, asked: true, queued: true},
+		"gone":                    {start: pinging, from: "lisi/w[web]", then: answer(goneRepeats), asked: true, queued: true},
+		"written on a phone":      {start: pinging, from: "lisi/q", then: func(*harness, []string) {}},
+		"receipts alone":          {start: confirming, from: "lisi/w[web]", then: func(*harness, []string) {}, asked: true},
+		"by presence":             {start: start, change: func(c *Config) { c.Confirm = ConfirmByPresence }, from: "lisi/w[web]", then: func(*harness, []string) {}},
+		"only receipts may do it": {start: start, change: func(c *Config) { c.Confirm = ConfirmByReceipt }, from: "lisi/w[web]", then: func(*harness, []string) {}, asked: true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			h := c.start(t, c.change)
+			group := h.makeGroup("zhangsan", "zhangsan", "lisi")
+			h.online("lisi/p", c.from)
+			h.pinged()
+			h.together(func() {
+				h.post(c.from, text("m1", "lisi", "zhangsan", "x"))
+				h.post(c.from, groupText("g1", "lisi", group, "x"))
+			})
+			ids, behind := h.pinged()
+			if got := strings.Contains(behind, "lisi/p: m1 g1"); got != c.asked || !c.asked && strings.Contains(behind, "lisi/p") {
+				t.Errorf("pinged: got %q, want lisi's phone behind both: %v", behind, c.asked)
+			}
+			c.then(h, ids)
+			h.graceOver()
+			h.sync()
+			got := map[string]string{}
+			for _, row := range h.queueRows("lisi") {
+				got[fmt.Sprintf("%s/%d", row.MsgID, row.Status)] = row.SessionID
+			}
+			want := map[string]string{}
+			if c.queued { // as something that its user has seen on the web
+				want = map[string]string{"m1/1": "zhangsan", "g1/1": group}
+			}
+			if !maps.Equal(got, want) {
+				t.Errorf("queue and sessions: got %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// TestOwnCopiesAfterACrash: what a user has written is in the queue for a phone that proves by pings what it has, and has not yet, under the conversation as they
+// see it. Nothing tells any more what they wrote on a phone, so that is there, too. It is in no queue twice.
+func TestOwnCopiesAfterACrash(t *testing.T) {
+	bare := func(c *Config) { c.Delivery = DeliverToBare }
+	presenceOnly := func(c *Config) { c.Confirm = ConfirmByPresence }
+	for name, c := range map[string]struct {
+		start  func(*testing.T, func(*Config)) *harness
+		then   func(*Config) // of the process that comes
+		queued bool
+	}{
+		"pings":       {start: pinging, queued: true},
+		"receipts":    {start: confirming},
+		"nothing":     {start: start},
+		"bare":        {start: pinging, then: bare},
+		"by presence": {start: pinging, then: presenceOnly},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := c.start(t, nil)
+			group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
+			h.send("lisi/w[web]", text("m1", "lisi", "lisi", "x")) // to herself, as anybody's
+			h.online("lisi/p", "lisi/w[web]", "wangwu/w[web]")
+			h.send("lisi/w[web]", text("m2", "lisi", "zhangsan", "x"))
+			h.send("lisi/w[web]", groupText("m3", "lisi", group, "x"))
+			h.send("lisi/p", text("m4", "lisi", "zhangsan", "x"))
+			h.send("wangwu/w[web]", text("m5", "wangwu", "lisi", "x")) // who has no phone: it is a row of theirs already
+			h.kill()
+			h.run(c.then)
+			h.sync()
+			got := map[string]string{}
+			for _, row := range h.queueRows("lisi") {
+				got[row.MsgID] += row.SessionID + row.To
+			}
+			want := map[string]string{"m1": "lisilisi", "m5": "wangwuwangwu"}
+			if c.queued {
+				want["m2"], want["m3"], want["m4"] = "zhangsanzhangsan", group+group, "zhangsanzhangsan"
+			}
+			if !maps.Equal(got, want) {
+				t.Errorf("queue and sessions: got %v, want %v", got, want)
+			}
+			if got := h.queue("wangwu"); got != "m3/1 m5/1" {
+				t.Errorf("queue of wangwu: got %q, want \"m3/1 m5/1\"", got)
+			}
+		})
+	}
+}
+
+// TestOwnCopiesInBareMode: no ping can stand beside a copy to a bare JID, so none stands beside those that go to full ones either: a phone that answered it
+// would count as one that answers for everything, and each message to it would be in its queue.
+func TestOwnCopiesInBareMode(t *testing.T) {
+	h := start(t, func(c *Config) { c.Delivery = DeliverToBare })
+	h.online("zhangsan/p", "lisi/w[web]")
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	h.send("lisi/w[web]", text("m1", "lisi", "zhangsan", "x"))
+	h.online("lisi/p") // it is sent its user's copy by its full JID, as it has just come
+	h.together(func() {
+		h.post("lisi/w[web]", text("m2", "lisi", "zhangsan", "x"))
+		h.post("lisi/w[web]", groupText("g1", "lisi", group, "x"))
+	})
+	ids, behind := h.pinged()
+	for _, id := range ids {
+		h.answerPing("lisi/p", id, pong)
+	}
+	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
+	h.graceOver()
+	if got := h.queue("lisi"); behind != "" || got != "m1/1" { // the phone was not there yet
+		t.Errorf("pinged %q, queue %q, want none, m1/1", behind, got)
+	}
+}
+
+// TestOwnCopiesOfAnErasedChat: what a user wrote a moment before the chat is erased is in the queue for phones that prove by pings what they have, and for no
+// others.
+func TestOwnCopiesOfAnErasedChat(t *testing.T) {
+	for name, c := range map[string]struct {
+		start func(*testing.T, func(*Config)) *harness
+		want  string
+	}{"pings": {pinging, "m1/1"}, "receipts": {confirming, ""}, "nothing": {start, ""}} {
+		t.Run(name, func(t *testing.T) {
+			h := c.start(t, nil)
+			h.online("lisi/p", "lisi/w[web]")
+			h.send("lisi/w[web]", text("m1", "lisi", "zhangsan", "x"))
+			if err := h.ClearChat(t.Context(), "lisi", "zhangsan"); err != nil {
+				t.Fatal(err)
+			}
+			h.graceOver()
+			h.clock.Move(tickPeriod)
+			h.sync()
+			if got := h.queue("lisi") + unconfirmedIDs(t, h, "lisi"); got != c.want {
+				t.Errorf("queue and unconfirmed: got %q, want %q", got, c.want)
+			}
+		})
 	}
 }

@@ -369,3 +369,6 @@ func tidy(text string) string {
 	}, strings.ToValidUTF8(text, ""))
 	return protocol.Shorten(text, maxAlert)
 }
+
+// PushTrouble says why nothing goes out by a way of pushes, as its vendor or the network said it last; "" where something does.
+func (s *Service) PushTrouble(channel string) string { return s.outbox.Trouble(channel) }

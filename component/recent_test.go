@@ -103,6 +103,23 @@ func TestArrivalAfterRemoval(t *testing.T) {
 	}
 }
 
+// TestArrivalAfterVainRevoke: a revoke of an id that nobody has used takes nothing away from whoever else uses it right behind, in the same batch.
+func TestArrivalAfterVainRevoke(t *testing.T) {
+	h := start(t, nil)
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
+	h.online("lisi/p", "wangwu/p")
+	h.together(func() {
+		h.post("lisi/p", fmt.Sprintf(`{"msg_id":"v1","msg_type":"MTS-101","msg_from":"lisi","msg_to":%q,"body":[{"session_id":%q,"msg_id":"m1"}]}`, group, group))
+		h.post("wangwu/p", groupText("m1", "wangwu", group, "x"))
+	})
+	h.sender.take()
+	h.online("zhangsan/b[web]")
+	d, _ := h.sender.take()
+	if got := copiesOf(d); got != "v1>zhangsan@im.test/b[web] m1>zhangsan@im.test/b[web]" {
+		t.Errorf(`got %s, want "v1>zhangsan@im.test/b[web] m1>zhangsan@im.test/b[web]"`, got)
+	}
+}
+
 // TestArrivalWithoutLooks: where nobody tells who is there, a phone that is heard is sent what went to its user's bare JID a moment ago.
 func TestArrivalWithoutLooks(t *testing.T) {
 	h := newHarness(t)

@@ -21,7 +21,8 @@ const replayPage = 500
 var errLinkLost = fmt.Errorf("the link was lost")
 
 // recover begins at the positions of the last process, and queues what a crash left unsettled: every message above the settled position gets rows for all who
-// were to receive it, but for those who have one. A copy too many is harmless; after an orderly stop there is nothing to do.
+// were to receive it, and for an author whose phones prove what they have, but for those who have one. A copy too many is harmless; after an orderly stop there is
+// nothing to do.
 func (c *conveyor) recover(ctx context.Context, state store.State) error {
 	c.clock = clock.Clock{Last: state.Clock, Floor: max(state.Clock, state.Delivered)} // nobody knows which conversations have the last time
 	c.persisted = store.Positions{Clock: state.Clock, Delivered: state.Delivered, Settled: state.Settled}
@@ -71,16 +72,22 @@ func (c *conveyor) recover(ctx context.Context, state store.State) error {
 			return nil
 		}
 		for _, m := range page {
-			if !c.s.kindOf(m.Type).Queued {
+			kind := c.s.kindOf(m.Type)
+			if !kind.Queued {
 				continue
 			}
 			to, err := c.receiversOf(ctx, m, known)
 			if err != nil {
 				return err
 			}
+			author := protocol.NewPerson(m.From, c.s.cfg.Server)
+			written := m.To != m.From && c.s.mayHaveMissed(author)
+			if kind.async && written && !have[store.OfflineKey{Owner: author.ID, MsgID: m.MsgID}] {
+				rows = append(rows, c.s.lateRow(m, author))
+			}
 			var missing []int
 			for i, p := range to {
-				if p.ID == m.From && m.To != m.From || c.s.unqueued(m.Type, p) || have[store.OfflineKey{Owner: p.ID, MsgID: m.MsgID}] {
+				if p.ID == m.From && m.To != m.From && !written || c.s.unqueued(m.Type, p) || have[store.OfflineKey{Owner: p.ID, MsgID: m.MsgID}] {
 					continue
 				}
 				missing = append(missing, i)
@@ -135,9 +142,18 @@ func (s *Service) lateRow(m store.Message, owner protocol.Person) store.OfflineM
 	row.ID = protocol.NewID()
 	if s.kindOf(m.Type).scope != scopeGroup {
 		row.SessionID = m.From
+		if owner.ID == m.From {
+			row.SessionID = m.To
+		}
 	}
 	row.To = row.SessionID
 	return row
+}
+
+// mayHaveMissed says whether a copy of what they wrote may have been unconfirmed for an author's phones when the process ended. Nothing tells by now whether they
+// wrote it on a page: their phone may find its own message in its queue.
+func (s *Service) mayHaveMissed(author protocol.Person) bool {
+	return s.provesOwn() && s.users.Confirms(author.Local) == store.ConfirmsByPings
 }
 
 // replay delivers what the server may have lost: stored messages above the delivered position, in order, to the members of

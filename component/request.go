@@ -121,6 +121,7 @@ func (a *arrival) refuse(s *Service, err error) {
 		return
 	}
 	s.metrics.refused.WithLabelValues(string(refusal.Code)).Inc()
+	s.refused.add(a.refusal(refusal, s.now()))
 	if a.speech != nil {
 		a.speech.refuse(err)
 		return

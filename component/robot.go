@@ -49,8 +49,9 @@ func (s *Service) KeepRobot(ctx context.Context, r protocol.Robot) error {
 	return s.users.KeepRobot(ctx, r)
 }
 
-// KeepRobots is [directory.Directory.KeepRobots], likewise.
+// KeepRobots is [directory.Directory.KeepRobots], likewise. Their ids are kept for them from the call on.
 func (s *Service) KeepRobots(ctx context.Context, declared []protocol.Robot) error {
+	s.users.DeclareRobots(declared)
 	if err := s.robotsKnown(ctx, declared...); err != nil {
 		return err
 	}

@@ -184,6 +184,26 @@ func TestRobotIsNobodyElse(t *testing.T) {
 	wants(t, "a robot again", keep("alarm-bot", "x"), protocol.UserIDInvalid)
 }
 
+// TestRobotIsNobodyElseBeforeItIsMade: while the server cannot say whose account has its name, nobody takes its id either; a person who has it already stays one.
+func TestRobotIsNobodyElseBeforeItIsMade(t *testing.T) {
+	h := start(t, nil)
+	h.Down(errors.New("no link"))
+	err := h.KeepRobots(t.Context(), []protocol.Robot{alarmBot, {ID: "LISI", Name: "x"}})
+	if !errors.Is(err, protocol.ErrUnavailable) {
+		t.Fatalf("without a link: got %v, want none made", err)
+	}
+	wants(t, "addUser of a robot to be", h.AddUsers(t.Context(), []store.User{{ID: "wangwu", Name: "x"}, {ID: "ALARM-bot", Name: "x"}}), protocol.UserIDInvalid)
+	wants(t, "removeUser of a robot to be", h.RemoveUsers(t.Context(), []string{"alarm-bot"}), protocol.UserIDInvalid)
+	wants(t, "addUser of a person whose id a robot cannot have", h.AddUsers(t.Context(), []store.User{{ID: "lisi", Name: "x"}}), "")
+	h.Up()
+	h.sync()
+	err = h.KeepRobots(t.Context(), []protocol.Robot{alarmBot, {ID: "LISI", Name: "x"}})
+	wants(t, "a robot of lisi's id", err, protocol.UserIDInvalid)
+	if !h.IsRobot("alarm-bot") || h.IsRobot("lisi") {
+		t.Error("got another, want alarm-bot alone made a robot")
+	}
+}
+
 // TestRobotReceivers: who cannot be written to is refused in words, but what was sent before is answered as it was.
 func TestRobotReceivers(t *testing.T) {
 	h := start(t, nil)

@@ -154,6 +154,8 @@ type Service struct {
 	confirmations *confirmations
 	robotQueues   *robotQueues
 	proved        *unconfirmed.Proofs
+	missed        *unconfirmed.Proofs // copies that became rows although they had been sent
+	refused       *refusalLog
 
 	*tracking.Tracker
 
@@ -214,14 +216,15 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.metrics = newMetrics(deps.Registry, s)
 	s.users = s.directory(deps)
 	s.confirmations = newConfirmations(s.users.Cache, s.metrics.ignoredConfirmations)
-	s.proved = unconfirmed.NewProofs(deps.Now)
+	s.proved, s.missed, s.refused = unconfirmed.NewProofs(deps.Now), unconfirmed.NewProofs(deps.Now), newRefusalLog()
 	s.robotQueues = newRobotQueues()
 	s.unconfirmed = unconfirmed.New(cfg.Grace, cfg.UnconfirmedPerUser, unconfirmed.Hooks{
-		Off: cfg.Confirm == ConfirmByPresence, ByUser: cfg.SenderAsUser, How: s.users.Confirms, Drop: s.confirmations.drop,
+		Off:    cfg.Confirm == ConfirmByPresence || cfg.Delivery == DeliverToBare, // a phone that answers for one copy would owe an answer for all
+		ByUser: cfg.SenderAsUser, How: s.users.Confirms, Drop: s.confirmations.drop,
 		Mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, Proved: s.proved.Answered,
 		Note: func(outcome string) { s.metrics.pings.WithLabelValues(outcome).Inc() },
 	})
-	s.Tracker = tracking.New(tracking.Deps{Store: deps.Store, Server: cfg.Server, Unconfirmed: s.unconfirmed, Proofs: s.proved, Presence: s.presence, Delivered: s.delivered.Load,
+	s.Tracker = tracking.New(tracking.Deps{Store: deps.Store, Server: cfg.Server, Unconfirmed: s.unconfirmed, Proofs: s.proved, Missed: s.missed, Presence: s.presence, Delivered: s.delivered.Load,
 		Confirms: func(local string) bool {
 			return cfg.Confirm != ConfirmByPresence && s.users.Confirms(local) != store.ConfirmsNot
 		},
@@ -335,8 +338,8 @@ func (s *Service) Down(error) {
 	}
 	s.link.Unlock()
 	s.replayed.Store(false)
+	s.unconfirmed.LinkLost() // before there are no looks any more, without which the grace alone decides
 	s.presence.Forget()
-	s.unconfirmed.LinkLost()
 	s.linkEvent()
 }
 

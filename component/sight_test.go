@@ -2,6 +2,7 @@ package component
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"tlim/component/unconfirmed"
@@ -42,6 +43,11 @@ func TestSight(t *testing.T) {
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x")) // nobody answers
 	h.graceOver()
 	want("a row", "m2", "lisi", "/")
+	for id, missed := range map[string]bool{"m1": false, "m2": true} {
+		if list, _ := h.Look(id, []string{"lisi"}); list[0].Missed.IsZero() == missed {
+			t.Errorf("%s: got %v, want a time when its copy, which had been sent, became a row: %v", id, list[0].Missed, missed)
+		}
+	}
 	if got := h.queue("lisi"); got != "m2/0" {
 		t.Fatalf("queue: got %q, want m2/0", got)
 	}
@@ -75,5 +81,46 @@ func TestTreatment(t *testing.T) {
 				t.Errorf("%s: got %s, want %s", msgType, got, want)
 			}
 		})
+	}
+}
+
+// TestRefusals: what was refused is told by its id and to those whom it concerns, and one sender pushes out their own alone.
+func TestRefusals(t *testing.T) {
+	h := newHarness(t)
+	h.begin(nil)
+	h.send("zhangsan/p", text("r1", "zhangsan", "lisi", strings.Repeat("x", 3001)))
+	h.send("zhangsan/p", `no JSON`)
+	h.sync()
+	told := func(id, user string) (list []string) {
+		for _, one := range h.Refusals(id, user) {
+			list = append(list, fmt.Sprintf("%s %s %s>%s %s", one.MsgID, one.Type, one.From, one.To, one.Why.Code))
+		}
+		return list
+	}
+	for _, c := range []struct {
+		id, user string
+		want     string
+	}{
+		{"r1", "", "[r1 MTT-000 zhangsan>lisi error-012]"},
+		{"", "lisi", "[r1 MTT-000 zhangsan>lisi error-012]"},
+		{"", "LiSi", "[r1 MTT-000 zhangsan>lisi error-012]"},
+		{"", "wangwu", "[]"},
+		{"r2", "", "[]"},
+	} {
+		t.Run(c.id+c.user, func(t *testing.T) {
+			if got := fmt.Sprint(told(c.id, c.user)); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+	if got := told("", "zhangsan"); len(got) != 2 || !strings.Contains(got[0]+got[1], "zhangsan> error-005") {
+		t.Errorf("got %v, want both of zhangsan", got)
+	}
+	for i := range 2 * maxRefusals {
+		h.send("wangwu/p", text(fmt.Sprint("w", i), "wangwu", "", "x"))
+	}
+	h.sync()
+	if got := told("", "wangwu"); len(got) != maxRefusals || len(told("r1", "")) != 1 {
+		t.Errorf("got %d of wangwu, want the last %d; %v, want that of zhangsan kept", len(got), maxRefusals, told("r1", ""))
 	}
 }

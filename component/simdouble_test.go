@@ -58,7 +58,7 @@ type simLink struct {
 	downs      int    // how often the process was told that it was lost: it forgets its questions then
 	there      map[simDevice]*simPhone
 	asked      []*simPing // in this step
-	answers    []simAnswer
+	answers    []*simAnswer
 	refused    bool // in this step, to deliver
 	prosody    bool // how the server answers
 	curt       bool // how clients answer that know no pings
@@ -269,7 +269,7 @@ func simAcknowledged(post string) (list [][2]string) {
 	return list
 }
 
-func (s *simLink) take() (copies []simCopy, posts, faults []string, asked []*simPing, answers []simAnswer, refused bool) {
+func (s *simLink) take() (copies []simCopy, posts, faults []string, asked []*simPing, answers []*simAnswer, refused bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	copies, posts, faults, asked, answers = s.copies, s.posts, s.faults, s.asked, s.answers

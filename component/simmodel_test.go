@@ -77,6 +77,7 @@ type simEntry struct {
 	state              simState
 	status             int
 	confirmable        bool // phones may confirm it by XEP-0184
+	own                bool // its user wrote it
 	settles            simSettling
 	sent               time.Time
 	at                 string // msg_time, "" for read receipts
@@ -193,7 +194,11 @@ func (s *simulation) gone(d simDevice) {
 			return p.to == d
 		})
 		for _, e := range s.queues[d.user] {
+			held := len(e.held) > 0
 			e.held = slices.DeleteFunc(e.held, func(h simHold) bool { return h.ping.to == d })
+			if held && len(e.held) == 0 && e.state == simUnconfirmed && s.clock.Now().Sub(e.sent) >= s.cfg.Grace { // a row with the next tick
+				e.state, e.status = simPerhaps, simAnyStatus
+			}
 		}
 		s.lose(d.user)
 	}
@@ -274,7 +279,6 @@ func (s *simulation) plugged() {
 		r.unrouted = map[simCopy]bool{}
 		notice := r.Type == "MTS-107" && r.From == r.To
 		if r.group != nil && r.group.state == simDissolved && !notice {
-			r.row = false
 			continue
 		}
 		for _, u := range r.to {
@@ -382,7 +386,7 @@ func (s *simulation) crashed() {
 			}
 			if e.state == simUnconfirmed || e.state == simRow && e.fresh {
 				e.state, e.status = simRow, simAnyStatus
-				if strings.HasPrefix(id, "c") { // it was nowhere else, and nobody had an acknowledgement of it
+				if strings.HasPrefix(id, "c") || e.own && s.marked[e.from] != store.ConfirmsByPings { // it was nowhere else and nobody had an acknowledgement of it, or nothing tells who had written on the web
 					e.state = simPerhaps
 				}
 			}
@@ -876,19 +880,17 @@ func (s *simulation) deliver(it *simItem, r *simMessage, to []string, async, con
 		}
 		return e
 	}
-	mobile, web := s.available(sender)
-	catchUp := func() { // the phone of a sender who is on the web only
+	catchUp := func() { // the phones of a sender who writes on the web: no app confirms by itself what its user wrote
+		if simMobile(it.from.resource) {
+			return
+		}
 		e := row(sender)
-		e.state, e.status = simRow, simSeenOnWeb
+		e.own, e.confirmable = true, false
 		if it.group == nil {
 			e.session = it.to
 		}
-		if !simMobile(it.from.resource) {
-			s.decided = append(s.decided, simDecision{sender, it.id, *e})
-		}
-		if web && !mobile && !simMobile(it.from.resource) {
-			s.queues[sender][it.id] = e
-		}
+		s.receive(sender, it.id, e)
+		e.status = simSeenOnWeb
 	}
 	for _, u := range to {
 		s.copies(r, it.id, row(u).session, it.typ, u, 1)

@@ -54,6 +54,7 @@ type simAnswer struct {
 	behind bool // not the ping in front
 	answer simHow
 	at     time.Time
+	known  bool // the product asked, and had no answer yet: of several questions under way those behind the first bounce are forgotten
 }
 
 // simHow is how a ping is answered.
@@ -174,15 +175,22 @@ func (s *simLink) answersAs(phone *simPhone) simHow {
 
 // answer passes an answer on. It is called with the lock, and gives it up.
 func (s *simLink) answer(p simQuestion, a simHow) {
+	var noted *simAnswer
 	if p.to.user != "nobody" && p.downs == s.downs { // else nobody knows the question any more
-		s.answers = append(s.answers, simAnswer{p.simPing, p.id == p.simPing.id, a, s.m.clock.Now()})
+		noted = &simAnswer{p.simPing, p.id == p.simPing.id, a, s.m.clock.Now(), false}
+		s.answers = append(s.answers, noted)
 	}
 	s.mu.Unlock()
 	st := stanza.Stanza{Name: "iq", Type: "result", ID: p.id, From: p.to.full(), To: testComponent}
 	if inner := simAnswers[a]; inner != pong {
 		st.Type, st.Inner = "error", []byte(inner)
 	}
-	s.m.Answered(st, stanza.JID{Local: p.to.user, Domain: testServer, Resource: p.to.resource})
+	known := s.m.Answered(st, stanza.JID{Local: p.to.user, Domain: testServer, Resource: p.to.resource})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if noted != nil {
+		noted.known = known
+	}
 }
 
 // swap lets a client come back under its address while the server keeps its last session. What that one has not read is lost: Openfire says
@@ -315,15 +323,15 @@ func (s *simulation) proofs() {
 	for _, a := range s.answered {
 		s.tell("    an answer of %s about %v: %s", a.ping.to.full(), a.ping.copies, a.answer)
 		i := slices.Index(s.underWay, a.ping)
-		if i < 0 { // the phone is known to be gone, or the link was lost
-			continue
-		}
 		queue, d := s.queues[a.ping.to.user], a.ping.to
-		_, answers := s.answers[d]
-		if a.answer == simDoubt && s.link.prosody && !answers { // nobody can tell whose it is
+		bounce := a.answer == simRepeat || a.answer == simBounce || a.answer == simDoubt && s.link.prosody
+		if i < 0 { // the phone is known to be gone, or the link was lost
+			if bounce && a.known { // it was sent more in this step, before it was known
+				s.bounced[d]++
+			}
 			continue
 		}
-		if a.answer == simRepeat || a.answer == simBounce || a.answer == simDoubt && s.link.prosody {
+		if bounce {
 			if s.bounced[d]++; s.bounced[d] >= unconfirmed.DeafBounces {
 				delete(s.answers, d)
 				continue

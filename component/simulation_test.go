@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -39,7 +40,9 @@ var (
 // have reached a phone of each receiver, or wait for them. A story is its seed: -run TestSimulation -sim.seed N plays it again,
 // -sim.runs N plays many.
 func TestSimulation(t *testing.T) {
-	seeds := []uint64{1, 2, 3, 4, 5, 6, 7, 32, 4391, 4451, 20034, 20264, 1049, 20025} // from 32 on they have found a fault of the product or of the model
+	seeds := []uint64{1, 2, 3, 4, 5, 6, 7, 32, 4391, 4451, 20034, 20264, 1049, 20025, 2089, 2205, 2241, 2251}
+	// From 32 on they have found a fault of the product or of the model, or find one that was planted: 2241 an answer that confirms other copies than its
+	// own, a ping behind that is enough alone, and answers that outlive their phone.
 	switch {
 	case *simSeed != 0:
 		seeds = []uint64{*simSeed}
@@ -88,7 +91,8 @@ type simulation struct {
 	queues     map[string]map[string]*simEntry // owner, msg_id
 	read       map[store.ReceiptKey]store.Receipt
 	confirming map[string]store.Confirms
-	underWay   []*simPing // under way, of phones that are known
+	marked     map[string]store.Confirms // what of it was written before the step
+	underWay   []*simPing                // under way, of phones that are known
 	lastPing   map[simDevice]*simPing
 	answers    map[simDevice]int // phones that have answered one, and on which connection
 	bounced    map[simDevice]int // how many were sent back in a row
@@ -110,7 +114,7 @@ type simulation struct {
 	late           time.Duration // how long ago copies went out
 	copied         []simCopy
 	pinged         []*simPing
-	answered       []simAnswer
+	answered       []*simAnswer
 	unsent         bool                  // the link took no delivery
 	proven         map[simCopy]*simEntry // what left the queues by that
 	posts          []string
@@ -301,6 +305,7 @@ func (s *simulation) sessions() (list []presence.Session) {
 
 func (s *simulation) step() {
 	s.stepFrom = len(s.recent)
+	s.marked = maps.Clone(s.confirming)
 	for u := range s.queues {
 		for _, e := range s.queues[u] {
 			e.fresh, e.old = false, true
@@ -498,9 +503,13 @@ func (s *simulation) begun() {
 			}
 			users = slices.AppendSeq(slices.Clone(users), maps.Keys(r.group.ever))
 		}
+		session := map[string]string{}
+		if r.group == nil && r.From != r.To { // its author, too: they may have written it on the web
+			users, session[r.From] = append(slices.Clone(users), r.From), r.To
+		}
 		for _, u := range users {
-			if s.queues[u][r.MsgID] == nil && (u != r.From || r.To == r.From) {
-				s.queues[u][r.MsgID] = &simEntry{state: simPerhaps, status: simAnyStatus, session: r.SessionID, typ: r.Type, from: r.From}
+			if s.queues[u][r.MsgID] == nil && (u != r.From || r.To == r.From || s.cfg.Confirm != ConfirmByPresence && s.confirming[u] == store.ConfirmsByPings) {
+				s.queues[u][r.MsgID] = &simEntry{state: simPerhaps, status: simAnyStatus, session: cmp.Or(session[u], r.SessionID), typ: r.Type, from: r.From}
 			}
 		}
 	}

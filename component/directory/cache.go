@@ -172,7 +172,7 @@ func Learned(local string) store.User {
 	return store.User{ID: local, JID: local, Name: local, Login: local, Learned: true}
 }
 
-// Canonical maps any spelling of a user id to the directory's, and an id that the directory does not have to its prepared form. Its errors are a
+// Canonical maps any spelling of a user id to the canonical one: the directory's, or the prepared form of an id that the directory does not have. Its errors are a
 // *protocol.Error with error-008 for what cannot be part of an address, and protocol.ErrUnavailable.
 func (c *Cache) Canonical(ctx context.Context, id string) (protocol.Person, error) {
 	local, err := stanza.Localpart(id)

@@ -73,7 +73,8 @@ func newFinder(server Finder, now func() time.Time) *finder {
 	return f
 }
 
-// find asks about each of locals, which are different ones, for a caller: "" is one with a key. It waits findTime at most.
+// find asks about each of locals, which are different ones, for a caller: "" is one with a key. It waits findTime at most; who could not be asked about
+// in that time is not in its answer.
 func (f *finder) find(ctx context.Context, caller string, locals []string) map[string]Verdict {
 	verdicts := make(map[string]Verdict, len(locals))
 	var open []string
@@ -84,7 +85,13 @@ func (f *finder) find(ctx context.Context, caller string, locals []string) map[s
 			open = append(open, local)
 		}
 	}
-	if len(open) == 0 || f.server == nil {
+	if f.server == nil {
+		for _, local := range open {
+			verdicts[local] = Untold
+		}
+		return verdicts
+	}
+	if len(open) == 0 {
 		return verdicts
 	}
 	share := f.share(caller)

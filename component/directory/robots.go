@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -18,6 +19,8 @@ import (
 type robots struct {
 	known atomic.Pointer[map[string]store.User] // by local part
 	write sync.Mutex                            // of changes, which are read, judged and written one after the other
+	// declared are the ids, by local part, of those that are to be there. They may not be there yet: none is made while nobody can say whose account has its name.
+	declared atomic.Pointer[map[string]string]
 }
 
 func (r *robots) of(local string) (store.User, bool) {
@@ -68,35 +71,86 @@ func (d *Directory) KeepRobot(ctx context.Context, r protocol.Robot) error {
 	if err := r.Check(); err != nil {
 		return &protocol.Error{Code: protocol.UserIDInvalid, Text: err.Error()}
 	}
-	local, _ := stanza.Localpart(r.ID) // Check has prepared it
-	if u, ok := d.robots.of(local); ok && !u.Left && u.ID == r.ID && u.Name == r.Shown() {
+	if d.isKept(r) {
 		return nil
 	}
 	// The server may take seconds to say whether there is an account, so it is asked outside of the order.
-	if !d.IsRobot(local) {
-		if d.finder.find(ctx, "", []string{local})[local] == Found {
-			return person(r)
-		}
+	local, _ := stanza.Localpart(r.ID) // Check has prepared it
+	if !d.IsRobot(local) && d.finder.find(ctx, "", []string{local})[local] == Found {
+		return person(r)
 	}
+	people, err := d.writeRobots(ctx, []protocol.Robot{r})
+	if len(people) > 0 {
+		return person(r)
+	}
+	return err
+}
+
+// isKept says whether a robot is there as it is declared.
+func (d *Directory) isKept(r protocol.Robot) bool {
+	u, ok := d.robots.of(protocol.UserKey(r.ID))
+	return ok && !u.Left && u.ID == r.ID && u.Name == r.Shown()
+}
+
+// writeRobots makes or renames robots, of different ids that Check has found right, in one transaction: all, or none and why. Left out are those whose
+// ids are people's.
+func (d *Directory) writeRobots(ctx context.Context, list []protocol.Robot) (people []protocol.Robot, err error) {
 	d.robots.write.Lock()
 	defer d.robots.write.Unlock()
-	user := store.User{ID: r.ID, JID: local, Name: r.Shown(), Robot: true}
-	err := d.deps.Write(ctx, func(ctx context.Context) (Writes, error) {
-		byJID, err := d.deps.Store.UsersByJID(ctx, []string{local})
+	byLocal := make(map[string]protocol.Robot, len(list))
+	for _, r := range list {
+		byLocal[protocol.UserKey(r.ID)] = r
+	}
+	locals := slices.Sorted(maps.Keys(byLocal))
+	var users []store.User
+	err = d.deps.Write(ctx, func(ctx context.Context) (Writes, error) {
+		users, people = nil, nil
+		there, err := d.deps.Store.UsersByJID(ctx, locals)
 		if err != nil {
 			return Writes{}, err
 		}
-		if u, ok := byJID[local]; ok && !u.Robot {
-			return Writes{}, person(r)
+		for _, local := range locals {
+			r := byLocal[local]
+			if u, ok := there[local]; ok && !u.Robot {
+				people = append(people, r)
+				continue
+			}
+			users = append(users, store.User{ID: r.ID, JID: local, Name: r.Shown(), Robot: true})
 		}
-		return Writes{[]store.Change{{Robots: []store.User{user}}}, []string{local}}, nil
+		if len(users) == 0 {
+			return Writes{}, nil
+		}
+		return Writes{[]store.Change{{Robots: users}}, localsOf(users)}, nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	d.robots.change(func(known map[string]store.User) { known[local] = user })
-	d.refresh.trigger.Fire() // groups show its name
-	return nil
+	d.robots.change(func(known map[string]store.User) {
+		for _, u := range users {
+			known[u.JID] = u
+		}
+	})
+	d.refresh.trigger.Fire() // groups show their names
+	return people, nil
+}
+
+// writeStorableRobots is writeRobots for as many as there are: one whom the database cannot hold does not keep the others out. Its error names
+// those who were not written.
+func (d *Directory) writeStorableRobots(ctx context.Context, list []protocol.Robot) error {
+	var errs []error
+	for slice := range slices.Chunk(list, callSlice) {
+		people, err := d.writeRobots(ctx, slice)
+		var refusal *protocol.Error
+		if len(slice) > 1 && errors.As(err, &refusal) && refusal.Code != protocol.TryLater {
+			half := len(slice) / 2
+			err = errors.Join(d.writeStorableRobots(ctx, slice[:half]), d.writeStorableRobots(ctx, slice[half:]))
+		}
+		for _, r := range people {
+			errs = append(errs, person(r))
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // person refuses a robot the id of somebody.
@@ -105,14 +159,55 @@ func person(r protocol.Robot) error {
 		Chinese: "机器人 " + r.ID + " 不能使用已有人员的 id：已有这个用户或账号，请换一个"}
 }
 
+// DeclareRobots says whose ids are kept for robots, before they are made: nobody becomes a person by one of these.
+func (d *Directory) DeclareRobots(declared []protocol.Robot) {
+	ids := map[string]string{}
+	for _, r := range declared {
+		ids[protocol.UserKey(r.ID)] = r.ID
+	}
+	d.robots.declared.Store(&ids)
+}
+
 // KeepRobots makes or renames the robots that are declared, and marks all others as having left. It does as much as it can: its error names what
-// it could not do.
+// it could not do. The server is asked about each new one, and may take seconds for each that it says nothing about; those of whom it was asked are made
+// meanwhile.
 func (d *Directory) KeepRobots(ctx context.Context, declared []protocol.Robot) error {
 	var errs []error
 	stay := map[string]bool{}
+	fresh := map[string]protocol.Robot{} // of whom the server is to be asked, by local part
+	var renamed []protocol.Robot
 	for _, r := range declared {
-		stay[protocol.UserKey(r.ID)] = true
-		errs = append(errs, d.KeepRobot(ctx, r))
+		local := protocol.UserKey(r.ID)
+		err := r.Check()
+		switch {
+		case stay[local]:
+		case err != nil:
+			errs = append(errs, &protocol.Error{Code: protocol.UserIDInvalid, Text: err.Error()})
+		case d.isKept(r):
+		case d.IsRobot(local):
+			renamed = append(renamed, r)
+		default:
+			fresh[local] = r
+		}
+		stay[local] = true
+	}
+	errs = append(errs, d.writeStorableRobots(ctx, renamed))
+	for len(fresh) > 0 {
+		verdicts := d.finder.find(ctx, "", slices.Sorted(maps.Keys(fresh)))
+		if err := ctx.Err(); err != nil {
+			errs = append(errs, fmt.Errorf("%d robots are not made yet, the server has not said whether there are accounts of their names: %w", len(fresh), err))
+			break
+		}
+		var made []protocol.Robot
+		for local, v := range verdicts {
+			if v == Found {
+				errs = append(errs, person(fresh[local]))
+			} else {
+				made = append(made, fresh[local])
+			}
+			delete(fresh, local)
+		}
+		errs = append(errs, d.writeStorableRobots(ctx, made))
 	}
 	d.robots.write.Lock()
 	defer d.robots.write.Unlock()
@@ -141,19 +236,40 @@ func (d *Directory) KeepRobots(ctx context.Context, declared []protocol.Robot) e
 	return errors.Join(append(errs, err)...)
 }
 
-// robotAmong refuses a change of users that names a robot, whose keys say what it is.
-func (d *Directory) robotAmong(ids []string) error {
+// robotAmong refuses a change of users that names a robot, whose keys say what it is. One that is declared and not made yet is a robot, too, unless
+// the directory holds a person of that name: then it never becomes one. Its other error is protocol.ErrUnavailable.
+func (d *Directory) robotAmong(ctx context.Context, ids []string) error {
+	wanted := map[string]string{}
 	for _, id := range ids {
 		local, err := stanza.Localpart(id)
 		if err != nil {
 			continue
 		}
 		if u, ok := d.robots.of(local); ok && !u.Left {
-			return &protocol.Error{Code: protocol.UserIDInvalid, Text: "the user id " + u.ID + " is a robot's: its keys say what it is",
-				Chinese: "用户 id " + u.ID + " 属于机器人，由它的密钥决定"}
+			return robotsID(u.ID)
+		}
+		if declared := d.robots.declared.Load(); declared != nil && (*declared)[local] != "" {
+			wanted[local] = (*declared)[local]
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	people, err := d.deps.Store.UsersByJID(ctx, slices.Sorted(maps.Keys(wanted)))
+	if err != nil {
+		return protocol.ErrUnavailable
+	}
+	for local, id := range wanted {
+		if u, ok := people[local]; !ok || u.Robot {
+			return robotsID(id)
 		}
 	}
 	return nil
+}
+
+func robotsID(id string) error {
+	return &protocol.Error{Code: protocol.UserIDInvalid, Text: "the user id " + id + " is a robot's: its keys say what it is",
+		Chinese: "用户 id " + id + " 属于机器人，由它的密钥决定"}
 }
 
 // becamePeople takes note of those who were robots whose keys are gone, and whom somebody has named as users since.

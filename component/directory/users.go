@@ -37,7 +37,7 @@ func (d *Directory) AddUsers(ctx context.Context, users []store.User) error {
 		u.JID = local
 		u.Name = cmp.Or(u.Name, u.ID)
 	}
-	if err := d.robotAmong(idsOf(users)); err != nil {
+	if err := d.robotAmong(ctx, idsOf(users)); err != nil {
 		return err
 	}
 	for slice := range slices.Chunk(users, callSlice) {
@@ -60,7 +60,7 @@ func (d *Directory) RemoveUsers(ctx context.Context, ids []string) error {
 			return protocol.Refuse(protocol.UserIDInvalid, "user_id %q is empty or cannot be part of an address", protocol.Shorten(id, protocol.MaxID))
 		}
 	}
-	if err := d.robotAmong(ids); err != nil {
+	if err := d.robotAmong(ctx, ids); err != nil {
 		return err
 	}
 	for slice := range slices.Chunk(ids, callSlice) {

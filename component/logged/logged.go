@@ -2,6 +2,7 @@ package logged
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"regexp"
 )
@@ -24,8 +25,12 @@ type Health struct {
 	last           Text
 }
 
-// Note tells the log when it begins to fail, for another reason than before, and when it works again. A nil err says that it works.
+// Note tells the log when it begins to fail, for another reason than before, and when it works again. A nil err says that it works, and that of
+// a context that was cancelled says nothing: we gave it up ourselves.
 func (h *Health) Note(log *slog.Logger, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
 	if err == nil {
 		if h.last.Changes("") {
 			log.Info(h.Again)

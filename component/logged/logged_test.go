@@ -1,6 +1,7 @@
 package logged
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,7 @@ func TestHealthIsLoggedWhenItChanges(t *testing.T) {
 		want string
 	}{
 		{"well from the start", nil, ""},
+		{"given up by ourselves", fmt.Errorf("away: %w", context.Canceled), ""},
 		{"it begins to fail", away, "level=ERROR msg=\"it fails\" error=away\n"},
 		{"for the same reason", errors.New("away"), ""},
 		{"for another reason", full, "level=ERROR msg=\"it fails\" error=full\n"},

@@ -19,7 +19,7 @@ type Note struct {
 
 // Receiver is one phone that a note goes to.
 type Receiver struct {
-	User  string // as the directory spells them
+	User  string // their canonical id
 	Code  string // registration id of their device
 	MsgID string // what it is about: notes of several messages with the same text go out together
 }

@@ -119,7 +119,7 @@ func (o *Outbox) register() {
 			func() float64 { return float64(w.waiting.Load()) })
 		f.NewGaugeFunc(prometheus.GaugeOpts{Name: "tlim_pushes_failing", Help: "1 while no push goes out.", ConstLabels: labels},
 			func() float64 {
-				if w.failing.Load() {
+				if w.failing.Load() != nil {
 					return 1
 				}
 				return 0
@@ -195,6 +195,19 @@ func (o *Outbox) deleteOrphans(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Trouble says why nothing goes out by a channel; "" where something does, or that is not known. A nil Outbox has no trouble.
+func (o *Outbox) Trouble(channel string) string {
+	if o == nil {
+		return ""
+	}
+	for _, w := range o.workers {
+		if why := w.failing.Load(); w.Name == channel && why != nil {
+			return *why
+		}
+	}
+	return ""
 }
 
 // Takes says whether pushes of messages of a type leave at all. A nil Outbox sends none.

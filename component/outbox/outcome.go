@@ -209,13 +209,14 @@ func (w *worker) judge(now time.Time, sent int, counts map[string]int, fault err
 			w.log.Warn("pushes were given up", "refused", counts[Refused], "expired", counts[Expired], "error", fault)
 		}
 		w.trouble, w.lost, w.fails, w.until = "", 0, 0, time.Time{}
-		w.failing.Store(false)
+		w.failing.Store(nil)
 	case fault != nil:
 		w.lost += lost
 		if w.trouble.Changes(logged.Reason(fault)) {
 			w.log.Warn("pushes fail", "given_up", w.lost, "error", fault)
 		}
-		w.failing.Store(true)
+		why := fault.Error()
+		w.failing.Store(&why)
 		wait = max(wait, backOff(w.fails))
 		w.fails++
 	case lost > 0:

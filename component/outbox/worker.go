@@ -23,10 +23,10 @@ type worker struct {
 	Channel
 	o       *Outbox
 	log     *slog.Logger
-	wake    trigger.Trigger // room for one: rows were written
-	waiting atomic.Int64    // rows that wait
-	full    atomic.Bool     // no more are written
-	failing atomic.Bool
+	wake    trigger.Trigger        // room for one: rows were written
+	waiting atomic.Int64           // rows that wait
+	full    atomic.Bool            // no more are written
+	failing atomic.Pointer[string] // why nothing goes out; nil while something does
 
 	// Of its goroutine alone.
 	recent  *lru.Cache[pushed, time.Time]

@@ -30,10 +30,10 @@ type Watcher struct {
 }
 
 const (
-	// crowdedPause lies between two lines about users with too many devices.
+	// crowdedPause is the time between two lines about users with too many devices.
 	crowdedPause    = 10 * time.Minute
 	maxCrowdedNames = 20
-	// learnPause lies between two times that everybody who is there is told to learn, not only who has come: it takes so many at once.
+	// learnPause is the time between two calls of learn with everybody who is there; the calls between have only those who came.
 	learnPause = time.Minute
 	// snapshotTimeout bounds one question: a server of 10,000 sessions answers in well under a second.
 	snapshotTimeout = 10 * time.Second
@@ -42,7 +42,7 @@ const (
 	// maxUnansweredCost is what a question counts for that got no answer, at most: nothing is known of what an answer would cost, and one
 	// that was lost must not blind the table for minutes.
 	maxUnansweredCost = time.Second
-	// minPause lies between two snapshots, however cheap they are.
+	// minPause is the time between two snapshots, however cheap they are.
 	minPause = 200 * time.Millisecond
 )
 
@@ -82,7 +82,7 @@ func (w *Watcher) Run(ctx context.Context, first chan<- struct{}) {
 func (w *Watcher) ask(ctx context.Context) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
 	defer cancel()
-	w.request.Clear() // what was wanted until now is this one
+	w.request.Clear() // this question serves all requests until now
 	asked := w.table.now()
 	w.table.ask(asked)
 	sessions, err := w.source.Snapshot(ctx)

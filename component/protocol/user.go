@@ -25,7 +25,7 @@ func SameUser(a, b string) bool {
 
 // Person is a user as rows name them and as the server addresses them.
 type Person struct {
-	ID    string // the one spelling in tables
+	ID    string // canonical
 	Local string // prepared JID local part; "" when the id cannot be one (legacy rows): rows are written, nothing is sent
 	Bare  string // bare JID
 }

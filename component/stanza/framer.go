@@ -386,9 +386,9 @@ func (f *Framer) finish(mark int) (Frame, error) {
 func (f *Framer) ends(rest []byte) []byte {
 	begun := f.begun
 	if !f.skip {
-		begun = rest[:min(len(rest), keptWhileSkipping)]
+		begun = rest[:min(len(rest), maxKeptWhileSkipping)]
 	}
-	return slices.Concat(begun, rest[max(0, len(rest)-keptWhileSkipping):])
+	return slices.Concat(begun, rest[max(0, len(rest)-maxKeptWhileSkipping):])
 }
 
 // renew leaves the buffer to whoever holds a piece of it, or to the collector.
@@ -408,7 +408,7 @@ func (f *Framer) fill() error {
 		}
 	}
 	if f.skip || f.in == inLost {
-		f.start = max(f.start, f.pos-keptWhileSkipping)
+		f.start = max(f.start, f.pos-maxKeptWhileSkipping)
 	}
 	if f.end == len(f.buf) {
 		if f.start >= len(f.buf)/2 {
@@ -452,7 +452,7 @@ func (f *Framer) drop() error {
 		}
 		f.kind = kind
 	}
-	f.skip, f.begun = true, bytes.Clone(f.buf[f.start:min(f.start+keptWhileSkipping, f.pos)])
+	f.skip, f.begun = true, bytes.Clone(f.buf[f.start:min(f.start+maxKeptWhileSkipping, f.pos)])
 	return nil
 }
 

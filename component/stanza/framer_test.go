@@ -247,12 +247,12 @@ func (stuck) Read([]byte) (int, error) { return 0, nil }
 
 // TestFramerTellsTheEnds: of an element that is too large the beginning and the end are told, however it came in.
 func TestFramerTellsTheEnds(t *testing.T) {
-	begun := `<message id="big"><body>{"msg_type":"` + strings.Repeat("a", keptWhileSkipping)
-	for name, size := range map[string]int{"just over": 3 * keptWhileSkipping, "much": 1 << 20} {
-		message := begun + strings.Repeat("x", size) + strings.Repeat("b", keptWhileSkipping) + `"}</body></message>`
+	begun := `<message id="big"><body>{"msg_type":"` + strings.Repeat("a", maxKeptWhileSkipping)
+	for name, size := range map[string]int{"just over": 3 * maxKeptWhileSkipping, "much": 1 << 20} {
+		message := begun + strings.Repeat("x", size) + strings.Repeat("b", maxKeptWhileSkipping) + `"}</body></message>`
 		for how, r := range map[string]io.Reader{"at once": strings.NewReader(header + message + "<presence/>"), "in halves": iotest.HalfReader(strings.NewReader(header + message + "<presence/>"))} {
 			t.Run(name+" "+how, func(t *testing.T) {
-				f := NewFramer(r, Limits{Stanza: 3 * keptWhileSkipping})
+				f := NewFramer(r, Limits{Stanza: 3 * maxKeptWhileSkipping})
 				for _, name := range []string{"stream", "message", "presence"} {
 					frame, err := f.Next()
 					st := frame.Stanza
@@ -264,7 +264,7 @@ func TestFramerTellsTheEnds(t *testing.T) {
 							t.Errorf("%s: got ends %q, want none", name, st.Ends)
 						}
 					default:
-						if want := message[:keptWhileSkipping] + message[len(message)-keptWhileSkipping:]; string(st.Ends) != want {
+						if want := message[:maxKeptWhileSkipping] + message[len(message)-maxKeptWhileSkipping:]; string(st.Ends) != want {
 							t.Errorf("ends: got %q, want %q", st.Ends, want)
 						}
 					}

@@ -10,9 +10,9 @@ import (
 // like a part of its stanza, and the stream would be deaf to everybody. So the answers to our own questions, whose ids nobody
 // else can know, are looked for in the bytes as they come: where one begins, a stanza begins, whatever came before.
 
-// keptWhileSkipping is how much of what is skipped stays: the start tag of an answer, up to its id, fits. It is also what is told of both
+// maxKeptWhileSkipping is how much of what is skipped stays: the start tag of an answer, up to its id, fits. It is also what is told of both
 // ends of what is too large.
-const keptWhileSkipping = 1 << 10
+const maxKeptWhileSkipping = 1 << 10
 
 // resync looks for answers to our own questions. Its places are those of the Framer's buffer.
 type resync struct {
@@ -77,7 +77,7 @@ func (f *Framer) scanInSync() (Frame, error) {
 		}
 		frame, err := f.scan(stop)
 		if errors.Is(err, ErrSyntax) {
-			start := max(f.start, f.pos-keptWhileSkipping) // the answer may have begun with what was one '<' too many
+			start := max(f.start, f.pos-maxKeptWhileSkipping) // the answer may have begun with what was one '<' too many
 			f.restart(f.pos)
 			f.in, f.start = inLost, start
 			return Frame{Kind: KindBroken}, nil

@@ -55,13 +55,13 @@ type barrier struct {
 func (b *barrier) part(err error) {
 	b.mu.Lock()
 	b.left--
-	call := b.done != nil && (err != nil || b.left == 0)
+	ended := b.done != nil && (err != nil || b.left == 0)
 	done := b.done
-	if call {
+	if ended {
 		b.done = nil
 	}
 	b.mu.Unlock()
-	if call {
+	if ended {
 		done(err)
 	}
 }

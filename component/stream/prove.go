@@ -35,15 +35,15 @@ var foreignDomain = []string{"remote-server-not-found", "remote-server-timeout",
 
 // domainError says that the server is not that of Config.Server.
 type domainError struct {
-	calls string // what the server calls itself, if it said so
-	err   error
+	own string // the server's own name for itself, if it said it
+	err error
 }
 
 func (d *domainError) Error() string {
-	if d.calls == "" {
+	if d.own == "" {
 		return d.err.Error()
 	}
-	return fmt.Sprintf("%v; the server calls itself %s", d.err, d.calls)
+	return fmt.Sprintf("%v; the server calls itself %s", d.err, d.own)
 }
 
 func (d *domainError) Unwrap() error { return d.err }
@@ -72,15 +72,15 @@ func (s *session) prove(ctx context.Context) error {
 	}
 	s.l.metrics.out.Inc()
 
-	var calls naming
+	var own naming
 	timer := time.AfterFunc(nameAfter, func() {
-		calls.late(func(name string) {
+		own.late(func(name string) {
 			s.l.note(newError(s.address, k.domain, &domainError{name, fmt.Errorf("%w within %v", errNoProof, nameAfter)}))
 		})
 	})
 	defer timer.Stop()
-	err := k.await(id, &calls)
-	name := calls.end() // nothing is noted from here on
+	err := k.await(id, &own)
+	name := own.end() // nothing is noted from here on
 	switch {
 	case errors.Is(err, errFlooded), ctx.Err() != nil:
 		return err
@@ -97,7 +97,7 @@ func (s *session) prove(ctx context.Context) error {
 }
 
 // await reads until the answer to the first ping; nil is the proof.
-func (l *link) await(id string, calls *naming) error {
+func (l *link) await(id string, own *naming) error {
 	size := 0
 	for {
 		frame, err := l.framer.Next()
@@ -116,11 +116,11 @@ func (l *link) await(id string, calls *naming) error {
 		case stanza.KindStanza:
 			from, err := stanza.ParseJID(st.From)
 			if st.Name == "iq" && st.ID == id && err == nil && from == (stanza.JID{Domain: l.s.l.cfg.Server}) {
-				return l.verdict(st, calls)
+				return l.verdict(st, own)
 			}
 			// Openfire asks each new component, in the name of its own part for them.
 			if server, ok := strings.CutPrefix(from.Domain, "component."); ok && err == nil && st.Type == "get" && from == (stanza.JID{Domain: from.Domain}) && server != l.s.l.cfg.Server {
-				calls.set(server)
+				own.set(server)
 			}
 		}
 		if size += len(st.Inner) + 1<<10; size > maxHeldBytes {
@@ -131,13 +131,13 @@ func (l *link) await(id string, calls *naming) error {
 }
 
 // verdict judges the answer. An error is an answer too, of a server that knows no pings, unless it says that the domain is foreign.
-func (l *link) verdict(st *stanza.Stanza, calls *naming) error {
+func (l *link) verdict(st *stanza.Stanza, own *naming) error {
 	l.s.l.metrics.in.WithLabelValues(st.Name).Inc()
 	if st.Type != "error" {
 		return nil
 	}
 	refused := stanza.ErrorOf(st)
-	if slices.Contains(foreignDomain, refused.Condition) || calls.known() {
+	if slices.Contains(foreignDomain, refused.Condition) || own.known() {
 		return refused
 	}
 	return nil
@@ -148,7 +148,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// naming is what the server calls itself, and whether that still matters.
+// naming is the name that the server has for itself, and whether that still matters.
 type naming struct {
 	mu    sync.Mutex
 	name  string
@@ -167,7 +167,7 @@ func (n *naming) known() bool {
 	return n.name != ""
 }
 
-// late calls say unless the end came first.
+// late runs say, unless the end came first.
 func (n *naming) late(say func(name string)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,18 +17,25 @@ import (
 // open and silent, or is another one, proves nothing.
 func TestReach(t *testing.T) {
 	const head = `<stream:stream xmlns:stream="http://etherx.jabber.org/streams" xmlns="jabber:component:accept" `
+	refused := func(condition string) string {
+		return `from="tlim.im.test"><stream:error><` + condition + ` xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error></stream:stream>`
+	}
 	for _, c := range []struct {
 		name   string
 		off    []string // addresses that refuse
 		answer string   // of those that do not; "": none
 		want   bool
+		taken  bool // the name is another's
 	}{
-		{"one that would take us", nil, head + `id="7n9">`, true},
-		{"the name is another's", nil, head + `from="tlim.im.test"><stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error></stream:stream>`, true},
-		{"one of three", []string{nodeA, nodeC}, head + `id="7n9">`, true},
-		{"none of three", []string{nodeA, nodeB, nodeC}, "", false},
-		{"it hangs", nil, "", false},
-		{"a port of something else", nil, "HTTP/1.1 400 Bad Request\r\n\r\n", false},
+		{"one that would take us", nil, head + `id="7n9">`, true, false},
+		{"the name is another's", nil, head + refused("conflict"), true, true},
+		{"the name is another's, at one of three", []string{nodeA, nodeC}, head + refused("conflict"), true, true},
+		{"the name is not known", nil, head + refused("host-unknown"), true, false},
+		{"a newer Openfire, which does not say why", nil, head + `from="tlim.im.test">`, true, true},
+		{"one of three", []string{nodeA, nodeC}, head + `id="7n9">`, true, false},
+		{"none of three", []string{nodeA, nodeB, nodeC}, "", false, false},
+		{"it hangs", nil, "", false, false},
+		{"a port of something else", nil, "HTTP/1.1 400 Bad Request\r\n\r\n", false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -46,6 +54,9 @@ func TestReach(t *testing.T) {
 						t.Errorf("got %+v, want a header to our domain", frame)
 					}
 					_, _ = io.WriteString(p.conn, c.answer)
+					if strings.HasPrefix(c.answer, head) && !strings.Contains(c.answer, ` id="`) {
+						return
+					}
 					if frame, err := p.framer.Next(); err == nil {
 						t.Errorf("got %+v behind the header, want nothing more", frame)
 					}
@@ -60,6 +71,11 @@ func TestReach(t *testing.T) {
 						}
 					}
 				})
+				asking, done := context.WithTimeout(ctx, time.Second)
+				defer done()
+				if err := f.Taken(asking); (err != nil) != c.taken || c.taken && !strings.Contains(err.Error(), "conflict") {
+					t.Errorf("is the name taken: got %v, want %v", err, c.taken)
+				}
 				err := f.Reach(ctx)
 				if (err == nil) != c.want || !c.want && len(c.off) == 3 && !errors.Is(err, errOff) {
 					t.Errorf("got %v, want it reached: %v", err, c.want)
@@ -80,8 +96,10 @@ func TestCut(t *testing.T) {
 		ReasonUp: false, ReasonConnecting: false, ReasonConflict: false, ReasonSecret: false, ReasonHostUnknown: false, ReasonDomain: false, ReasonStreamEnd: false, ReasonClosed: false,
 		ReasonRefused: true, ReasonDNS: true, ReasonUnreachable: true, ReasonLost: true, ReasonDeaf: true, ReasonStalled: true,
 	} {
-		if got := (Status{Up: reason == ReasonUp, Reason: reason}).Cut(); got != want {
-			t.Errorf("%s: got cut off %v, want %v", reason, got, want)
-		}
+		t.Run(string(reason), func(t *testing.T) {
+			if got := (Status{Up: reason == ReasonUp, Reason: reason}).Cut(); got != want {
+				t.Errorf("got cut off %v, want %v", got, want)
+			}
+		})
 	}
 }

@@ -255,8 +255,8 @@ func (l *Links) textOf(err *Error, server string) string {
 		}
 		return strings.Join(texts, "; ")
 	}
-	if wrong, ok := errors.AsType[*domainError](err.Err); ok && wrong.calls != "" {
-		return fmt.Sprintf("the server on %s calls itself %s, and xmpp.domain says %s: set xmpp.domain to %s", err.address, wrong.calls, l.cfg.Server, wrong.calls)
+	if wrong, ok := errors.AsType[*domainError](err.Err); ok && wrong.own != "" {
+		return fmt.Sprintf("the server on %s calls itself %s, and xmpp.domain says %s: set xmpp.domain to %s", err.address, wrong.own, l.cfg.Server, wrong.own)
 	}
 	return l.advise(err.Reason, err.address, err.Domain)
 }

@@ -74,7 +74,7 @@ func (i *Issuer) Issue(ctx context.Context, local string) (token string, expires
 	return signed + "." + sign(key, signed), expires, nil
 }
 
-// User says whose token this is, in the directory's spelling. Errors: error-011 for one that is not ours, has ended or was
+// User says whose token this is, by canonical id. Errors: error-011 for one that is not ours, has ended or was
 // revoked; ErrUnavailable.
 func (i *Issuer) User(ctx context.Context, token string) (string, error) {
 	bad := protocol.Refuse(protocol.NotAllowed, "the token is not valid")

@@ -296,7 +296,7 @@ func TestDeskRefuses(t *testing.T) {
 	}
 }
 
-// TestDeskBounds: nobody fills the queue alone, and a full one turns away.
+// TestDeskBounds: nobody fills the queue alone, and a full one refuses.
 func TestDeskBounds(t *testing.T) {
 	d := NewDesk(New(openStore(t), time.Hour, nil), testServer, testComponent, func(string, []byte) bool { return true })
 	ask := func(n int) bool {
@@ -305,14 +305,14 @@ func TestDeskBounds(t *testing.T) {
 	}
 	for n := range maxQuestions {
 		if !ask(n) {
-			t.Fatalf("question %d is turned away, want it taken", n)
+			t.Fatalf("question %d is refused, want it taken", n)
 		}
 		if n == 0 && ask(0) {
-			t.Error("a second question of one user is taken, want it turned away")
+			t.Error("a second question of one user is taken, want it refused")
 		}
 	}
 	if ask(maxQuestions) {
-		t.Error("a full desk takes more, want it turned away")
+		t.Error("a full desk takes more, want it refused")
 	}
 }
 

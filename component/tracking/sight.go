@@ -40,9 +40,11 @@ type Sight struct {
 	Sent  time.Time         // when that went out; zero when it did not
 	Proof Proof             // how a phone of theirs got it
 	At    time.Time         // when that was; zero without a Proof
+
+	Missed time.Time // when a copy of theirs became a row although it had been sent: nothing confirmed it; zero where none is remembered
 }
 
-// Look says of these users, in the directory's spelling, what memory knows of a message, and how far deliveries are known to be routed. It
+// Look says of these users, by canonical id, what memory knows of a message, and how far deliveries are known to be routed. It
 // knows what came since the process started, and of the proofs the last ones.
 func (t *Tracker) Look(msgID string, users []string) (list []Sight, delivered int64) {
 	people := make([]protocol.Person, len(users))
@@ -60,6 +62,9 @@ func (t *Tracker) Look(msgID string, users []string) (list []Sight, delivered in
 		if how, at := t.Proofs.Of(p.Local, msgID); how != ProofNone {
 			list[i].Proof, list[i].At = how, at
 		}
+		if how, at := t.Missed.Of(p.ID, msgID); how != ProofNone {
+			list[i].Missed = at
+		}
 	}
 	return list, delivered
 }
@@ -72,7 +77,7 @@ type Device struct {
 	Since    time.Time
 }
 
-// Devices lists the devices of each of these users, in the directory's spelling. known says whether the absence of a device means anything: a
+// Devices lists the devices of each of these users, by canonical id. known says whether the absence of a device means anything: a
 // snapshot of the server is there.
 func (t *Tracker) Devices(users []string) (list [][]Device, known bool) {
 	known = t.Presence.Known()
@@ -89,7 +94,7 @@ func (t *Tracker) Devices(users []string) (list [][]Device, known bool) {
 	return list, known
 }
 
-// CountWaiting counts what Waiting lists for each of these users, in the directory's spelling.
+// CountWaiting counts what Waiting lists for each of these users, by canonical id.
 func (t *Tracker) CountWaiting(users []string) []int {
 	people := make([]protocol.Person, len(users))
 	for i, user := range users {

@@ -29,6 +29,7 @@ type Deps struct {
 	Server      string // the domain of users
 	Unconfirmed *unconfirmed.Table
 	Proofs      *unconfirmed.Proofs
+	Missed      *unconfirmed.Proofs // of what was sent in vain; by ids, as rows have them
 	Presence    *presence.Table
 	Delivered   func() int64             // up to which msg_time all is known to be routed
 	Confirms    func(local string) bool  // whether phones of the user confirm what they get

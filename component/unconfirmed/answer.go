@@ -60,6 +60,7 @@ func (t *Table) Answered(st *stanza.Stanza, from string, now time.Time) (known, 
 	defer t.mu.Unlock()
 	if id == t.shape && from == t.nobody {
 		t.repeats = t.repeats || a == answerRepeat
+		t.curt = t.curt || a == answerDoubt
 		return true, false
 	}
 	proof := t.asked[id]
@@ -72,7 +73,7 @@ func (t *Table) Answered(st *stanza.Stanza, from string, now time.Time) (known, 
 		a = answerBounce
 	case a == answerDoubt && t.repeats: // the server's has the question in it
 		a = answerProof
-	case a == answerDoubt && p.answers == answersPings: // the client answers with results
+	case a == answerDoubt && (p.answers == answersPings || t.curt): // the client answers with results, or nobody can tell: gone is a message too many at worst
 		a = answerBounce
 	}
 	switch a {

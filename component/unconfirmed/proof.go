@@ -32,6 +32,7 @@ type proofs struct {
 	shape   string // id of the ping that asks how the server answers for nobody
 	nobody  string // whom it asks
 	repeats bool   // the server repeats the question then; no client's answer may tell: it would speak for the phones of all others
+	curt    bool   // it says so as a client may
 	began   time.Time
 	hooks   Hooks
 }
@@ -129,7 +130,7 @@ func (p *proofs) clear() {
 	clear(p.phones)
 	clear(p.asked)
 	p.shape = ""
-	p.repeats = false // the next connection may be another server's
+	p.repeats, p.curt = false, false // the next connection may be another server's
 }
 
 // newID makes the id of a ping. Who knows their own cannot guess those of others.
@@ -248,10 +249,11 @@ func (t *Table) Ask(list []stanza.Delivery, way func(i int) *Way, now time.Time)
 				rest = append(rest, target)
 				continue
 			}
-			target.Request = w.Request && p.request
+			c := p.user.copyOf(d.ID, w)
+			target.Request = w.Request && p.request && (c < 0 || !p.user.copies[c].own)
 			runs[p.run].Of = append(runs[p.run].Of, stanza.RunCopy{Delivery: i, Target: target})
 			if proof := proofs[p.run]; proof != nil {
-				proof.cover(d.ID, w)
+				proof.cover(c, d.ID, w)
 			}
 		}
 		d.To = rest
@@ -303,25 +305,41 @@ func (t *Table) NotAsked(runs []stanza.Run) {
 	}
 }
 
-// cover notes a copy in between.
-func (p *proof) cover(id string, w *Way) {
-	u := p.phone.user
-	for i := len(u.copies) - 1; i >= 0; i-- { // it is one of the last, mostly
-		c := &u.copies[i]
+// copyOf finds the user's copy of what is delivered, as an index; -1 where nothing is unconfirmed of it.
+func (o *ownerState) copyOf(id string, w *Way) int {
+	if w.Message == nil && !w.Rows { // a phone may have thousands of others
+		return -1
+	}
+	for i := len(o.copies) - 1; i >= 0; i-- { // it is one of the last, mostly
+		c := &o.copies[i]
 		if c.message != nil && (c.message == w.Message || w.Rows && c.message.Row.MsgID == id && c.message.Loose == w.Loose) {
-			c.asked++
-			p.copies = append(p.copies, u.place(i))
-			return
+			return i
 		}
 	}
-	if w.Rows && !w.Loose {
+	return -1
+}
+
+// cover notes a copy in between: the i-th of its user, or, below 0, what may stand in their queue.
+func (p *proof) cover(i int, id string, w *Way) {
+	u := p.phone.user
+	switch {
+	case i >= 0:
+		u.copies[i].asked++
+		p.copies = append(p.copies, u.place(i))
+	case w.Rows && !w.Loose:
 		p.rows = append(p.rows, id)
 	}
 }
 
-// rowMade notes that a copy about which phones were asked has become a row: a late answer removes it.
+// rowMade notes that a copy about which phones were asked has become a row: an answer, and one that is held, removes it.
 func (o *ownerState) rowMade(at place, m *Message) {
 	for _, p := range o.phones {
+		if i := slices.IndexFunc(p.held, func(h held) bool { return h.copy == at }); i >= 0 {
+			if !m.Loose {
+				p.drops = append(p.drops, drop{m.Row.MsgID, p.held[i].at})
+			}
+			p.held = slices.Delete(p.held, i, i+1)
+		}
 		for _, list := range [...][]*proof{p.open, p.late} {
 			for _, proof := range list {
 				if i := slices.Index(proof.copies, at); i >= 0 {

@@ -33,6 +33,7 @@ const (
 	ProofPings                // its library answered the pings around it
 	ProofReceipt              // its app confirmed it
 	ProofFetched              // it was in an answer of getOffline
+	ProofMissed               // of the contrary: nothing proved anything of a copy that had been sent, so it became a row
 )
 
 // maxProved is how many of them are remembered, in 3 MB: those of some seconds where there are most.

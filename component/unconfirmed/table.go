@@ -30,6 +30,7 @@ type openCopy struct {
 	message *Message // nil once settled
 	status  int8     // of the row it would become
 	confirm bool     // only a confirmation settles it
+	own     bool     // see [Owner]
 	asked   uint8    // phones that have been asked about it, and may still answer, or have
 	held    uint8    // those of them that have; see [Table.hold]
 }
@@ -115,8 +116,9 @@ func (t *Table) Add(m *Message, to []Owner, sent time.Time) {
 			t.queue(m, w.ID, int8(w.Status))
 			continue
 		}
-		confirm := w.Confirm || m.confirmedBy(t.hooks.How(w.Local))
-		u.copies = append(u.copies, openCopy{message: m, status: int8(w.Status), confirm: confirm})
+		c := openCopy{message: m, status: int8(w.Status), own: w.Own}
+		c.confirm = w.Confirm || c.confirmedBy(t.hooks.How(w.Local))
+		u.copies = append(u.copies, c)
 		m.open++
 		t.count++
 		t.bytes += copySize
@@ -127,9 +129,9 @@ func (t *Table) Add(m *Message, to []Owner, sent time.Time) {
 	}
 }
 
-// confirmedBy says whether phones that confirm in this way confirm the message: else it counts as received without.
-func (m *Message) confirmedBy(how store.Confirms) bool {
-	return how == store.ConfirmsByPings || how == store.ConfirmsByReceipts && m.Confirmable
+// confirmedBy says whether phones that confirm in this way confirm it: else it counts as received without.
+func (o *openCopy) confirmedBy(how store.Confirms) bool {
+	return how == store.ConfirmsByPings || how == store.ConfirmsByReceipts && o.message.Confirmable && !o.own
 }
 
 // Raised notes that a user's phones have begun to confirm, or to do so in a stronger way, which [Hooks].How tells already. It counts for what they
@@ -147,7 +149,7 @@ func (t *Table) raised(u *ownerState) {
 	how := t.hooks.How(u.local)
 	for i := range u.copies {
 		if c := &u.copies[i]; c.message != nil {
-			c.confirm = c.confirm || c.message.confirmedBy(how)
+			c.confirm = c.confirm || c.confirmedBy(how)
 		}
 	}
 }
@@ -168,6 +170,7 @@ type Owner struct {
 	ID      string // as rows name the owner
 	Status  int    // of the row that the copy may become
 	Confirm bool   // only a confirmation settles it, however their phones have behaved so far
+	Own     bool   // they wrote it, on a page: their phones' apps send no receipt for it, but answer pings
 }
 
 func (m *Message) offline(owner string, status int8) store.OfflineMessage {

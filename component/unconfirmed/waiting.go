@@ -102,6 +102,54 @@ func (t *Table) Take(n int, not func(store.OfflineMessage) bool) (list []store.O
 	return list
 }
 
+// CountOpen says how many copies of each of these messages are unconfirmed or wait to become rows.
+func (t *Table) CountOpen(ids map[string]bool) map[string]int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	counts := map[string]int{}
+	for _, m := range t.order {
+		if ids[m.Row.MsgID] && !m.gone {
+			counts[m.Row.MsgID] += m.open
+		}
+	}
+	for _, r := range t.rows {
+		if ids[r.message.Row.MsgID] {
+			counts[r.message.Row.MsgID]++
+		}
+	}
+	return counts
+}
+
+// Urge makes rows of what is unconfirmed of these messages, and puts them, with those of them that wait already, in front of what [Table.Take] hands
+// over. It says how many these are. What a user wrote themselves is left as it is where their phones do not prove it: a crash makes no rows of it either.
+func (t *Table) Urge(ids map[string]bool) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	urged := func(m *Message) bool { return m != nil && ids[m.Row.MsgID] }
+	if slices.ContainsFunc(t.order, func(m *Message) bool { return m.open > 0 && urged(m) }) {
+		for _, u := range t.users {
+			for i := range u.copies {
+				if c := &u.copies[i]; urged(c.message) && (c.confirm || !c.own) {
+					t.toRow(u, i)
+				}
+			}
+			t.trim(u)
+		}
+	}
+	var first, rest []waitingRow
+	for _, r := range t.rows {
+		if urged(r.message) {
+			first = append(first, r)
+		} else {
+			rest = append(rest, r)
+		}
+	}
+	if len(first) > 0 {
+		t.rows = append(first, rest...)
+	}
+	return len(first)
+}
+
 // Marks adds those of these messages that wait to become rows.
 func (t *Table) Marks(msgIDs []string, found map[store.OfflineMark]bool) {
 	t.mu.Lock()
