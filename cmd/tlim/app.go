@@ -45,6 +45,7 @@ type App struct {
 	parts   atomic.Bool // the seven above are there
 	waiting chan struct{}
 
+	differs             atomic.Value // string: in what a standby's configuration is not the leader's
 	httpAddr, adminAddr atomic.Value // string: where they listen in fact
 	storeWait           atomic.Pointer[string]
 	stopping            atomic.Bool

@@ -38,9 +38,8 @@ func configCommand(from *config.Sources) *cobra.Command {
 // showConfig prints also what is not fit to run: it is how one finds out why. The problems follow as the error.
 func showConfig(out io.Writer, from config.Sources, asJSON bool) error {
 	cfg, path, err := config.Load(from)
-	var problems config.Problems
-	if err != nil && !errors.As(err, &problems) {
-		return exitError{err, exitUsage}
+	if _, unread := problemsOf(err); unread != nil {
+		return unread
 	}
 	if asJSON {
 		document, failed := asYAMLHasIt(cfg.Shown())
@@ -75,9 +74,9 @@ func asYAMLHasIt(cfg config.Config) (document map[string]any, err error) {
 
 func checkConfig(out io.Writer, from config.Sources, asJSON bool) error {
 	_, path, err := config.Load(from)
-	var problems config.Problems
-	if err != nil && !errors.As(err, &problems) {
-		return exitError{err, exitUsage}
+	problems, unread := problemsOf(err)
+	if unread != nil {
+		return unread
 	}
 	if asJSON {
 		return errors.Join(err, printJSON(out, struct {
@@ -90,6 +89,14 @@ func checkConfig(out io.Writer, from config.Sources, asJSON bool) error {
 		fmt.Fprintf(out, "%s: fit to run\n", named(path))
 	}
 	return err
+}
+
+// problemsOf tells what is wrong with a configuration that was read from the fault for which one was not read at all, which is one of usage.
+func problemsOf(err error) (problems config.Problems, unread error) {
+	if err != nil && !errors.As(err, &problems) {
+		return nil, exitError{err, exitUsage}
+	}
+	return problems, nil
 }
 
 func named(path string) string {

@@ -41,14 +41,14 @@ func sourcesOf(db *store.Store) opener {
 // openUsers opens where users come from, as directory.source says. Tables that are not there end the start, unless the source is
 // auto; a database server of its own that is away does not, because messages do not need it.
 func openUsers(ctx context.Context, cfg config.Directory, open opener, log *slog.Logger) (users, error) {
-	u := users{from: cfg.Source, close: func() error { return nil }}
+	u := users{from: string(cfg.Source), close: func() error { return nil }}
 	switch cfg.Source {
-	case "api":
+	case config.UsersAPI:
 		return u, nil
-	case "auto":
+	case config.UsersAuto:
 		return automatic(ctx, open, log)
 	}
-	source, err := open(store.SourceConfig{Kind: cfg.Source, DSN: cfg.DSN.Reveal()})
+	source, err := open(store.SourceConfig{Kind: string(cfg.Source), DSN: cfg.DSN.Reveal()})
 	if err != nil {
 		return u, err
 	}

@@ -36,12 +36,12 @@ func doctorCommand(from *config.Sources) *cobra.Command {
 // examine makes all checks and prints what they found.
 func examine(ctx context.Context, out io.Writer, from config.Sources, asJSON bool) error {
 	cfg, path, err := config.LoadForOperator(from)
-	var problems config.Problems
-	if err != nil && !errors.As(err, &problems) {
-		return exitError{err, exitUsage}
+	problems, unread := problemsOf(err)
+	if unread != nil {
+		return unread
 	}
 	report, err := diagnosed(ctx, cfg, path, problems)
-	if cfg.HTTP.Language != string(httpapi.English) {
+	if cfg.HTTP.Language != httpapi.English {
 		report = report.InChinese()
 	}
 	printed := report.Print

@@ -42,7 +42,7 @@ func openFiles(ctx context.Context, cfg config.Files, log *slog.Logger) (blob.Bl
 
 // fileConfig is the part of the API's configuration that is about files.
 func fileConfig(cfg config.Config, blobs httpapi.Blobs, db *store.Store, log *slog.Logger) httpapi.Files {
-	files := httpapi.Files{Blobs: blobs, Rows: db, Prefixes: cfg.Files.Prefixes, Strict: cfg.Files.Access == "strict",
+	files := httpapi.Files{Blobs: blobs, Rows: db, Prefixes: cfg.Files.Prefixes, Strict: cfg.Files.Access == config.FileAccessStrict,
 		FallbackURL: cfg.Files.FallbackURL.Reveal(), BaseURL: cfg.HTTP.BaseURL.Reveal(), MaxSize: int64(cfg.Files.MaxSize),
 		Quota: int64(cfg.Files.Quota)}
 	folders := diskFolders(cfg, db.File())

@@ -187,13 +187,13 @@ func (i importing) login() (login takeover.Login, err error) {
 		return login, fmt.Errorf("--password-file: %w", i.unopened(err))
 	}
 	defer f.Close()
-	const longest = 4096
-	data, err := io.ReadAll(io.LimitReader(f, longest+1))
+	const maxFile = 4096
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return login, fmt.Errorf("--password-file %s: %w", i.passwordFile, withoutPath(err))
 	}
-	if len(data) > longest {
-		return login, fmt.Errorf("--password-file %s: it is larger than %d bytes; it has to have the password alone, in one line", i.passwordFile, longest)
+	if len(data) > maxFile {
+		return login, fmt.Errorf("--password-file %s: it is larger than %d bytes; it has to have the password alone, in one line", i.passwordFile, maxFile)
 	}
 	password, err := config.SecretText(data)
 	if err != nil {

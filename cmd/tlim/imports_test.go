@@ -3,12 +3,8 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -53,7 +49,7 @@ var rules = []rule{
 		[]string{"tlim/..."}, []string{"tlim/component/pause", "tlim/component/stanza", "tlim/component/stream", "tlim/component/trigger"}},
 	{"push knows notes and events, not messages", []string{"tlim/component/push"}, nil, []string{"tlim/..."}, []string{"tlim/component/events", "tlim/component/outbox"}},
 	{"the outbox knows neither messages nor vendors", []string{"tlim/component/outbox"}, nil,
-		[]string{"tlim/...", "net/..."}, []string{"tlim/component/logged", "tlim/component/pause", "tlim/component/protocol", "tlim/component/trigger", "tlim/store"}},
+		[]string{"tlim/...", "net/..."}, []string{"tlim/component/logged", "tlim/component/protocol", "tlim/component/trigger", "tlim/store"}},
 	{"events know what changed, neither messages' kinds nor HTTP", []string{"tlim/component/events"}, nil,
 		[]string{"tlim/...", "net/..."}, []string{"tlim/component/logged", "tlim/component/protocol", "tlim/component/trigger", "tlim/store"}},
 	{"calls know receivers, not how they get their messages", []string{"tlim/component/calls"}, nil,
@@ -240,36 +236,4 @@ func TestModulesThatShip(t *testing.T) {
 	if list := foreignModules(mod, ships); !slices.Equal(list, []string{"github.com/spf13/viper", "github.com/dop251/goja"}) {
 		t.Errorf(`two wrong ones: got %q, want ["github.com/spf13/viper" "github.com/dop251/goja"]`, list)
 	}
-}
-
-// The package component is the way of a message and nothing else: what grows beyond this is a package of its own. Nobody else holds its Service, but
-// for the wiring, which makes it.
-func TestWallsOfComponent(t *testing.T) {
-	files, err := filepath.Glob("../../component/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
-	if len(files) < 20 || len(files) > 40 {
-		t.Errorf("component has %d files, want at most 40", len(files))
-	}
-	parsed, err := parser.ParseFile(token.NewFileSet(), "../../component/service.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	methods := -1
-	ast.Inspect(parsed, func(n ast.Node) bool {
-		if spec, ok := n.(*ast.TypeSpec); ok && spec.Name.Name == "Store" {
-			methods = spec.Type.(*ast.InterfaceType).Methods.NumFields()
-		}
-		return true
-	})
-	if methods < 1 || methods > 25 {
-		t.Errorf("its Store has %d methods, want at most 25", methods)
-	}
-	goFiles(t, func(path string) {
-		if !strings.HasSuffix(path, "_test.go") && strings.Contains(readText(t, path), "*component.Service") {
-			t.Errorf("%s holds a *component.Service, want it not", path)
-		}
-	})
 }

@@ -13,7 +13,7 @@ func newLogger(out io.Writer, cfg config.Log) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.Level)) // stays info
 	options := &slog.HandlerOptions{Level: level}
-	if cfg.Format == "json" {
+	if cfg.Format == config.LogJSON {
 		return slog.New(slog.NewJSONHandler(out, options))
 	}
 	return slog.New(slog.NewTextHandler(out, options))

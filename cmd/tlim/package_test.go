@@ -2,10 +2,13 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 
 	"tlim/cmd/tlim/config"
 )
@@ -30,6 +33,34 @@ func TestPackagedConfiguration(t *testing.T) {
 		if !strings.HasPrefix(path, "/var/lib/tlim/") {
 			t.Errorf("%s is %s, want a place below /var/lib/tlim", key, path)
 		}
+	}
+}
+
+// Each variable of the compose file is a key of the configuration, and tlim starts with them.
+func TestComposeConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	var file struct {
+		Services map[string]struct {
+			Environment map[string]string `yaml:"environment"`
+		} `yaml:"services"`
+	}
+	if err := yaml.Unmarshal([]byte(readText(t, "../../deploy/package/compose.yaml")), &file); err != nil {
+		t.Fatal(err)
+	}
+	env := file.Services["tlim"].Environment
+	if env["TLIM_XMPP_SECRET_FILE"] == "" {
+		t.Fatal("got no secret file in the environment, want one")
+	}
+	env["TLIM_XMPP_SECRET_FILE"] = write(t, dir, "xmpp.secret", "hush\n") // where it is in the container there is nothing here
+	for key, value := range env {
+		t.Setenv(key, value)
+	}
+	cfg, _, err := config.Load(config.Sources{File: write(t, dir, "tlim.yaml", "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(cfg.XMPP.Server) != fmt.Sprint(config.Servers{env["TLIM_XMPP_SERVER"]}) || cfg.HTTP.Listen != env["TLIM_HTTP_LISTEN"] || cfg.Metrics.Listen != env["TLIM_METRICS_LISTEN"] {
+		t.Errorf("got %v, %s, %s, want what the file says: %v", cfg.XMPP.Server, cfg.HTTP.Listen, cfg.Metrics.Listen, env)
 	}
 }
 

@@ -25,7 +25,7 @@ func pushChannels(cfg config.Config) (list []outbox.Channel) {
 // eventsConfig says which business system is told of what; without an address none is.
 func eventsConfig(cfg config.Config) events.Config {
 	e := cfg.Events
-	told := events.Config{Kinds: e.Webhook.Kinds, Content: e.Content == "full", MaxWaiting: e.MaxWaiting, Keep: time.Duration(e.Keep)}
+	told := events.Config{Kinds: e.Webhook.Kinds, Content: e.Content == config.EventsWithContent, MaxWaiting: e.MaxWaiting, Keep: time.Duration(e.Keep)}
 	if url := e.Webhook.URL.Reveal(); url != "" {
 		told.Poster = push.NewEventHook(push.WebhookConfig{URL: url, Secret: e.Webhook.Secret.Reveal()})
 	}

@@ -49,6 +49,9 @@ func (a *App) health(ctx context.Context) (h health) {
 	h.Warnings = degraded(report, stored, time.Now())
 	h.Degraded = len(h.Warnings) > 0
 	h.Warnings = append(h.Warnings, report.Warnings...)
+	if text := loadString(&a.differs); text != "" && h.Role == "standby" {
+		h.Warnings = append(h.Warnings, text)
+	}
 	// 3. users: decided at the start
 	h.Users = partState{OK: true, State: a.users}
 	// 4. messages

@@ -19,8 +19,11 @@ func receivers(file *ast.File) (list []string) {
 		if star, ok := kind.(*ast.StarExpr); ok {
 			kind = star.X
 		}
-		if of, ok := kind.(*ast.IndexExpr); ok { // of a generic type
-			kind = of.X
+		switch generic := kind.(type) {
+		case *ast.IndexExpr:
+			kind = generic.X
+		case *ast.IndexListExpr: // with several parameters
+			kind = generic.X
 		}
 		of := kind.(*ast.Ident).Name
 		if name := fn.Recv.List[0].Names[0].Name; name != "_" && name != strings.ToLower(of[:1]) {
@@ -42,11 +45,19 @@ func TestReceivers(t *testing.T) {
 	if files < 100 {
 		t.Fatalf("got %d files, want all of them read", files)
 	}
-	file, err := parser.ParseFile(token.NewFileSet(), "one.go", "package p\ntype some[T any] struct{}\nfunc (x *some[T]) wrong() {}\nfunc (s some[T]) right() {}\nfunc (some[T]) none() {}", 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "one.go", `package p
+type some[T any] struct{}
+func (x *some[T]) wrong() {}
+func (s some[T]) right() {}
+func (some[T]) none() {}
+type pairs[K comparable, V any] map[K]V
+func (m pairs[K, V]) two() {}
+func (p *pairs[_, _]) right() {}
+`, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(receivers(file), ", "); got != "(x some) wrong" {
-		t.Errorf(`got %q, want "(x some) wrong"`, got)
+	if got, want := strings.Join(receivers(file), ", "), "(x some) wrong, (m pairs) two"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

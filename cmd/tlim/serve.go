@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,11 +72,8 @@ var errAborted = exitError{errors.New("aborted by a second signal; what was not 
 func serve(from config.Sources, stderr io.Writer, signals <-chan os.Signal) error {
 	cfg, path, err := config.Load(from)
 	if err != nil {
-		var problems config.Problems
-		if errors.As(err, &problems) {
-			return err
-		}
-		return exitError{err, exitUsage}
+		_, unread := problemsOf(err)
+		return cmp.Or(unread, err)
 	}
 	log := newLogger(stderr, cfg.Log)
 	systemd := newSupervisor(log)

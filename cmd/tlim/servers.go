@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tlim/cmd/tlim/config"
-	"tlim/httpapi"
 )
 
 // startAdmin serves operators; ready is the answer of /readyz.
@@ -26,7 +25,7 @@ func (a *App) startAdmin(ready func(context.Context) health) error {
 		return err
 	}
 	a.adminAddr.Store(listener.Addr().String())
-	server := &http.Server{Handler: adminHandler(a.registry, ready, httpapi.Language(a.cfg.HTTP.Language)), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+	server := &http.Server{Handler: adminHandler(a.registry, ready, a.cfg.HTTP.Language), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
 	limited := limit(listener, maxAdminConnections, maxAdminConnections)
 	server.ConnState = limited.state

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,11 +86,8 @@ type shadowRun struct {
 func serveShadow(from config.Sources, stdout, stderr io.Writer, signals <-chan os.Signal, how shadowing) error {
 	cfg, path, err := config.Load(from)
 	if err != nil {
-		var problems config.Problems
-		if errors.As(err, &problems) {
-			return err
-		}
-		return exitError{err, exitUsage}
+		_, unread := problemsOf(err)
+		return cmp.Or(unread, err)
 	}
 	log := newLogger(stderr, cfg.Log)
 	log.Warn(shadowWarning)

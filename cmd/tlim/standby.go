@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,7 @@ func (a *App) newRole(ctx context.Context, db *store.Store, blobs blob.Blobs, li
 	}
 	me := store.Leader{Process: blob.NewID(), Host: fit(host, 255), PID: int64(os.Getpid()), Version: fit(version(), 64), Address: fit(a.cfg.HTTP.Listen, 255),
 		Domain: a.cfg.XMPP.Domain, Component: a.cfg.XMPP.Component, Standby: a.cfg.Standby.Enabled}
+	me.Settings = a.cfg.Digests(me.Process)
 	shared := &sharedFiles{app: a, blobs: blobs, process: me.Process}
 	if me.Standby {
 		if err := shared.claim(ctx, db); err != nil {
@@ -32,12 +34,44 @@ func (a *App) newRole(ctx context.Context, db *store.Store, blobs blob.Blobs, li
 		me.Marker = shared.mark(ctx)
 		a.onStop("marker", shared.unmark)
 	}
-	cfg := standby.Config{Me: me, Store: db, Log: a.log, Fits: shared.fits, Sees: shared.sees, Cut: func() bool { return links.Status().Cut() }, Reach: links.Reach}
+	cfg := standby.Config{Me: me, Store: db, Log: a.log, Sees: shared.sees, Cut: func() bool { return links.Status().Cut() }, Reach: links.Reach, Taken: func(ctx context.Context) error { return a.taken(ctx, links) }}
+	cfg.Fits = func(ctx context.Context, leader store.Leader) error {
+		if err := shared.fits(ctx, leader); err != nil {
+			return err
+		}
+		return a.compareSettings(ctx, db, leader)
+	}
 	if a.cfg.Standby.Enabled && db.File() == "" { // nobody stands by on a file, and a heartbeat would take turns with messages there
 		cfg.Heart = db.NewHeart()
 	}
 	role := standby.New(cfg)
 	return role, a.registerRole(role, db)
+}
+
+// compareSettings says in words which keys are not the leader's. It is no refusal: whoever changes a key restarts one process after the other.
+func (a *App) compareSettings(ctx context.Context, db *store.Store, leader store.Leader) error {
+	theirs, err := db.LeaderSettings(ctx, leader.Process)
+	if err != nil {
+		return err
+	}
+	text := ""
+	if keys := a.cfg.Differing(leader.Process, theirs); theirs != "" && len(keys) > 0 {
+		text = fmt.Sprintf("standby.enabled: this process and the leader (%s, process %d) differ in %s; what a client meets would change with the leader: give both the same tlim.yaml, and restart the one that has the older",
+			leader.Host, leader.PID, strings.Join(keys, ", "))
+		a.log.Warn(text)
+	}
+	a.differs.Store(text)
+	return nil
+}
+
+// taken says in words that the component's name at the server is another connection's.
+func (a *App) taken(ctx context.Context, links *stream.Links) error {
+	err := links.Taken(ctx)
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("store.dsn: nobody leads this database, and another connection has %s at the server: a tlim on another database, of which this one may be a copy (Openfire's console names its host: Sessions > Component Sessions); "+
+		"or that of a machine that died, for xmpp.component.idle at most; or the server does not allow the name (%w)", a.cfg.XMPP.Component, err)
 }
 
 // fit is as much of a text as a column takes.
@@ -238,8 +272,10 @@ func (a *App) Waiting() <-chan struct{} { return a.waiting }
 
 // roleState is the role as /readyz has it.
 type roleState struct {
-	Role  string     `json:"role"`            // leader, standby or starting
-	Other *roleOther `json:"other,omitempty"` // of a standby the leader, of a leader the standby
+	Role     string     `json:"role"`               // leader, standby or starting
+	Other    *roleOther `json:"other,omitempty"`    // of a standby the leader, of a leader the standby
+	Taken    string     `json:"taken,omitempty"`    // of a standby: why it does not lead although nobody does
+	Hindered string     `json:"hindered,omitempty"` // of a standby: why the database does not let it see the leader, or lead
 }
 
 // roleOther is the other process.
@@ -260,6 +296,8 @@ func (a *App) roleNow() roleState {
 	s, others := roleState{Role: "standby"}, "leader"
 	if !a.cfg.Standby.Enabled || a.role.Leading() {
 		s.Role, others = "leader", "standby"
+	} else {
+		s.Taken, s.Hindered = a.role.Taken(), a.role.Hindered()
 	}
 	if other, alive := a.role.Other(); other.Process != "" && (alive || s.Role == "standby") {
 		s.Other = &roleOther{Role: others, Host: other.Host, PID: other.PID, Address: other.Address, Version: other.Version, Alive: alive}
@@ -270,6 +308,10 @@ func (a *App) roleNow() roleState {
 // sentence says of a standby who leads.
 func (r roleState) sentence() string {
 	switch {
+	case r.Hindered != "":
+		return "standby: " + r.Hindered
+	case r.Taken != "":
+		return "standby: " + r.Taken
 	case r.Other == nil:
 		return "standby: no leader has told of itself yet"
 	case !r.Other.Alive:

@@ -38,14 +38,20 @@ func folderOf(t *testing.T, dir string) *blob.Folder {
 // bucketOf is a bucket whose store answers writes with status and code, and has no object.
 func bucketOf(t *testing.T, status int, code string) *blob.Bucket {
 	t.Helper()
+	return bucketThat(t, status, http.StatusNotFound, code)
+}
+
+// bucketThat answers what is written with one status, and what is read with another one.
+func bucketThat(t *testing.T, status, read int, code string) *blob.Bucket {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		if r.Method != http.MethodPut {
-			w.WriteHeader(http.StatusNotFound)
-			return
+		answer, told := read, read != http.StatusNotFound
+		if r.Method == http.MethodPut {
+			answer, told = status, true
 		}
-		w.WriteHeader(status)
-		if code != "" {
+		w.WriteHeader(answer)
+		if told && code != "" {
 			_, _ = io.WriteString(w, "<Error><Code>"+code+"</Code><Message>no</Message></Error>")
 		}
 	}))
@@ -55,6 +61,30 @@ func bucketOf(t *testing.T, status int, code string) *blob.Bucket {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// What a standby says of its leader in /readyz: what keeps it from seeing the leader comes before what it saw.
+func TestSentenceOfAStandby(t *testing.T) {
+	other := roleOther{Role: "leader", Host: "m1", PID: 6, Address: "10.0.0.1:9090", Version: "v1.2.3"}
+	alive := other
+	alive.Alive = true
+	for _, c := range []struct {
+		name string
+		role roleState
+		want string
+	}{
+		{"nobody was seen", roleState{}, "standby: no leader has told of itself yet"},
+		{"one lives", roleState{Other: &alive}, "standby: m1 (process 6, 10.0.0.1:9090, tlim v1.2.3) leads"},
+		{"one is silent", roleState{Other: &other}, "standby: m1 (process 6, 10.0.0.1:9090) led, and is silent"},
+		{"the name is taken", roleState{Other: &other, Taken: "another one has it"}, "standby: another one has it"},
+		{"the database is slow", roleState{Other: &other, Taken: "another one had it", Hindered: "it cannot be looked at"}, "standby: it cannot be looked at"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := c.role.sentence(); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
 }
 
 // Each difference from the leader is refused in words that name the key; what may pass is asked again.
@@ -83,6 +113,8 @@ func TestStandbyFits(t *testing.T) {
 		{"a leader that cannot write", files, func(l *store.Leader) { l.Marker = markerDenied }, []string{"files.dir", "cannot write to its files"}},
 		{"a leader whose files were away", files, func(l *store.Leader) { l.Marker = "" }, nil},
 		{"a standby that cannot write", bucketOf(t, http.StatusForbidden, "AccessDenied"), func(*store.Leader) {}, []string{"this process cannot write to the files", "no"}},
+		{"files in S3, which the leader has in a folder", bucketOf(t, http.StatusOK, ""), func(*store.Leader) {}, []string{"has other files than this one", marker}},
+		{"files in S3 that it cannot read", bucketThat(t, http.StatusOK, http.StatusForbidden, "AccessDenied"), func(*store.Leader) {}, []string{"this process cannot read what", "both need the same rights"}},
 		{"a bucket that is not there", bucketOf(t, http.StatusNotFound, "NoSuchBucket"), func(*store.Leader) {}, []string{"this process cannot write to the files"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

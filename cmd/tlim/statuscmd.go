@@ -131,7 +131,11 @@ func (r running) print(out io.Writer) error {
 	}
 	if o := r.Other; o != nil {
 		state := "alive"
-		if !o.Alive {
+		switch {
+		case o.Alive:
+		case r.Hindered != "":
+			state = "not seen"
+		default:
 			state = "silent"
 		}
 		fmt.Fprintf(w, "%s\t%s, process %d, %s, tlim %s: %s\n", o.Role, o.Host, o.PID, o.Address, o.Version, state)

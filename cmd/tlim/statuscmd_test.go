@@ -73,7 +73,7 @@ warning    no Chinese: mend it
 	}
 	// Of two, each shows the other one; a standby is in order while its leader lives.
 	for _, c := range []struct {
-		name, role, other string
+		name, role, other string // other may bring a key of its own behind it
 		ready             bool
 		code              int
 		want              string
@@ -84,6 +84,8 @@ warning    no Chinese: mend it
 			"status     standing by\nrole       standby\nleader     m1, process 6, 10.0.0.1:9090, tlim v1.2.3: alive\n"},
 		{"a standby whose leader is silent", `"standby"`, `{"role": "leader", "host": "m1", "pid": 6, "address": "10.0.0.1:9090", "version": "v1.2.3", "alive": false}`, false, exitFailed,
 			"status     not ready\nrole       standby\nleader     m1, process 6, 10.0.0.1:9090, tlim v1.2.3: silent\n"},
+		{"a standby that cannot see its leader", `"standby"`, `{"role": "leader", "host": "m1", "pid": 6, "address": "10.0.0.1:9090", "version": "v1.2.3", "alive": false}, "hindered": "the leader cannot be looked at"`, false, exitFailed,
+			"status     not ready\nrole       standby\nleader     m1, process 6, 10.0.0.1:9090, tlim v1.2.3: not seen\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, ready = http.StatusServiceUnavailable, fmt.Sprintf(`{"component": "tlim.im.test", "ready": %v, "role": %s, "other": %s, "database": {"ok": true}}`, c.ready, c.role, c.other)

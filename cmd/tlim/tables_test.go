@@ -23,7 +23,8 @@ var stories = []string{
 }
 
 // untitled lists the functions of a file with a table of tests whose cases are no subtests: a loop over a literal of structs, or over a variable
-// that holds one, that fails a test. In a bubble of synctest there are no subtests.
+// that holds one, that fails a test; also over a map that has what is wanted of each key, where the test is nothing but that. In a bubble of synctest
+// there are no subtests.
 func untitled(file *ast.File) (list []string) {
 	global := map[string]*ast.CompositeLit{}
 	for _, d := range file.Decls {
@@ -47,7 +48,7 @@ func untitled(file *ast.File) (list []string) {
 				if name, ok := n.X.(*ast.Ident); ok {
 					table = literals[name.Name]
 				}
-				if table != nil && ofStructs(table) && fails(n.Body) && !runs(n.Body) {
+				if table != nil && (ofStructs(table) || alone(fn.Body) && ofAnswers(table, n)) && fails(n.Body) && !runs(n.Body) {
 					list = append(list, fn.Name.Name)
 				}
 			}
@@ -93,6 +94,33 @@ func ofStructs(literal *ast.CompositeLit) bool {
 	}
 	_, ok := element.(*ast.StructType)
 	return ok && len(literal.Elts) > 1
+}
+
+// ofAnswers says whether a literal is a map of which a loop takes each key and what is wanted of it.
+func ofAnswers(literal *ast.CompositeLit, loop *ast.RangeStmt) bool {
+	_, ok := literal.Type.(*ast.MapType)
+	return ok && takes(loop.Key) && takes(loop.Value) && len(literal.Elts) > 1
+}
+
+// alone says whether a test is nothing but loops: else the rows of a map can be what one answer holds.
+func alone(body *ast.BlockStmt) bool {
+	for _, s := range body.List {
+		switch s := s.(type) {
+		case *ast.RangeStmt, *ast.DeclStmt:
+		case *ast.AssignStmt:
+			if literal, ok := s.Rhs[0].(*ast.CompositeLit); !ok || len(literal.Elts) == 0 { // an empty one is filled by the loop
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func takes(variable ast.Expr) bool {
+	name, ok := variable.(*ast.Ident)
+	return ok && name.Name != "_"
 }
 
 func selects(expr ast.Expr, of, name string) bool {
@@ -151,18 +179,22 @@ func TestTablesHaveSubtests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(untitled(file), " "); got != "literal variable global keyed" {
-		t.Errorf(`got %q, want "literal variable global keyed"`, got)
+	if got := strings.Join(untitled(file), " "); got != "literal variable global keyed plain" {
+		t.Errorf(`got %q, want "literal variable global keyed plain"`, got)
 	}
 }
 
-// tablesOfAll has tables of each form: the first four lack subtests, the others have them, can have none, or are no tables of tests.
+// tablesOfAll has tables of each form: the first five lack subtests, the others have them, can have none, or are no tables of tests.
 const tablesOfAll = `package p
 var cases = []struct{ a int }{{1}, {2}}
 func literal(t *testing.T) { for _, c := range []struct{ a int }{{1}, {2}} { t.Error(c) } }
 func variable(t *testing.T) { some := []struct{ a int }{{1}, {2}}; for _, c := range some { equal(t, c.a, 1) } }
 func global(t *testing.T) { for i := range cases { t.Error(i) } }
 func keyed(t *testing.T) { t.Run("all", func(t *testing.T) { for name := range map[string]struct{ a int }{"x": {1}, "y": {2}} { t.Error(name) } }) }
+func plain(t *testing.T) { for in, want := range map[string]bool{"x": true, "y": false} { if f(in) != want { t.Error(in) } } }
+func named(t *testing.T) { for in, want := range map[string]bool{"x": true, "y": false} { t.Run(in, func(t *testing.T) { if f(in) != want { t.Error(in) } }) } }
+func header(t *testing.T) { got := answer(); for in, want := range map[string]bool{"x": true, "y": false} { if got[in] != want { t.Error(in) } } }
+func set(t *testing.T) { for name := range map[string]bool{"x": true, "y": false} { t.Error(name) } }
 func titled(t *testing.T) { for name, c := range map[string]struct{ a int }{"x": {1}, "y": {2}} { t.Run(name, func(t *testing.T) { t.Error(c) }) } }
 func bubble(t *testing.T) { synctest.Test(t, func(t *testing.T) { for _, c := range cases { t.Error(c) } }) }
 func sums(t *testing.T) { for _, c := range cases { sum += c.a } }

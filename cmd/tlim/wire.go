@@ -38,11 +38,11 @@ func storeConfig(cfg config.Config, log *slog.Logger) store.Config {
 func componentConfig(cfg config.Config) component.Config {
 	l := cfg.Limits
 	return component.Config{
-		Server: cfg.XMPP.Domain, Component: cfg.XMPP.Component, Language: protocol.Language(cfg.HTTP.Language),
-		Copies: bool(cfg.XMPP.Copies), SenderAsUser: cfg.XMPP.Sender == "user", Delivery: cfg.XMPP.Delivery,
-		Acknowledgements: cfg.Receipts.Server, GroupReceipts: cfg.Receipts.GroupFanout, ArrayBodies: cfg.Envelope.Body == "array",
+		Server: cfg.XMPP.Domain, Component: cfg.XMPP.Component, Language: cfg.HTTP.Language,
+		Copies: bool(cfg.XMPP.Copies), SenderAsUser: cfg.XMPP.Sender == config.SenderUser, Delivery: cfg.XMPP.Delivery,
+		Acknowledgements: cfg.Receipts.Server, GroupReceipts: cfg.Receipts.GroupFanout, ArrayBodies: cfg.Envelope.Body == config.BodyArray,
 		Confirm: cfg.Offline.Confirm, Grace: time.Duration(cfg.Offline.Grace),
-		RevokeWindow: time.Duration(cfg.Revoke.Window), PurgeOnRemove: cfg.Sessions.PurgeOnRemove, PushHidden: cfg.Push.Content == "hidden",
+		RevokeWindow: time.Duration(cfg.Revoke.Window), PurgeOnRemove: cfg.Sessions.PurgeOnRemove, PushHidden: cfg.Push.Content == config.PushHidden,
 		SnapshotPeriod: time.Duration(cfg.Presence.Interval),
 		Limits: protocol.Limits{Body: int(l.Body), Strict: l.Strict, ClientNotices: l.ClientNotices,
 			GroupMembers: l.GroupMembers, GroupsPerUser: l.GroupsPerUser, GroupPosts: l.GroupPosts, UserStyles: l.UserStyles},
@@ -104,8 +104,8 @@ func httpConfig(cfg config.Config) httpapi.Config {
 		hosts = append(hosts, name)
 	}
 	return httpapi.Config{
-		AllowAnonymous: httpapi.Anonymous(h.AllowAnonymous), AllowFrom: prefixes(h.AllowFrom), TrustedProxies: prefixes(h.TrustedProxies), Hosts: hosts,
-		Keys: httpKeys(h), KeyFile: string(h.KeyFile), CORSOrigins: h.CORSOrigins, FindUsers: httpapi.Finding(h.FindUsers), Language: httpapi.Language(h.Language), UserRate: cfg.Limits.PerUserHTTP,
+		AllowAnonymous: h.AllowAnonymous, AllowFrom: prefixes(h.AllowFrom), TrustedProxies: prefixes(h.TrustedProxies), Hosts: hosts,
+		Keys: httpKeys(h), KeyFile: string(h.KeyFile), CORSOrigins: h.CORSOrigins, FindUsers: h.FindUsers, Language: h.Language, UserRate: cfg.Limits.PerUserHTTP,
 		AccessLog: bool(h.AccessLog),
 		Offline:   httpapi.Offline{Confirm: cfg.Offline.Confirm, Grace: time.Duration(cfg.Offline.Grace), Days: cfg.Cleanup.OfflineDays},
 	}

@@ -9,7 +9,9 @@ import (
 	"time"
 	"unicode"
 
+	"tlim/component"
 	"tlim/component/openfire"
+	"tlim/httpapi"
 	"tlim/store"
 )
 
@@ -62,22 +64,22 @@ func (c *Config) checkChoices(p *Problems) {
 		key, value string
 		allowed    []string
 	}{
-		{"xmpp.delivery", string(c.XMPP.Delivery), []string{"auto", "bare", "resources"}},
-		{"xmpp.sender", c.XMPP.Sender, []string{"component", "user"}},
-		{"store.migrate", string(c.Store.Migrate), []string{"auto", "check", "off"}},
-		{"http.allow_anonymous", c.HTTP.AllowAnonymous, []string{"none", "clients", "all"}},
-		{"http.find_users", c.HTTP.FindUsers, []string{"all", "groups", "off"}},
-		{"http.language", c.HTTP.Language, []string{"zh", "en"}},
-		{"files.access", c.Files.Access, []string{"link", "strict"}},
-		{"directory.source", c.Directory.Source, []string{"auto", "api", "isc", "openfire"}},
-		{"receipts.server", string(c.Receipts.Server), []string{"requested", "always", "never"}},
-		{"receipts.group_fanout", string(c.Receipts.GroupFanout), []string{"author", "all"}},
-		{"envelope.body", c.Envelope.Body, []string{"string", "array"}},
-		{"offline.confirm", string(c.Offline.Confirm), []string{"auto", "presence", "receipt"}},
-		{"push.content", c.Push.Content, []string{"shown", "hidden"}},
-		{"events.content", c.Events.Content, []string{"none", "full"}},
-		{"log.level", c.Log.Level, []string{"debug", "info", "warn", "error"}},
-		{"log.format", c.Log.Format, []string{"text", "json"}},
+		{"xmpp.delivery", string(c.XMPP.Delivery), texts(component.DeliverAuto, component.DeliverToBare, component.DeliverToResources)},
+		{"xmpp.sender", string(c.XMPP.Sender), texts(SenderComponent, SenderUser)},
+		{"store.migrate", string(c.Store.Migrate), texts(store.MigrateAuto, store.MigrateCheck, store.MigrateOff)},
+		{"http.allow_anonymous", string(c.HTTP.AllowAnonymous), texts(httpapi.AnonymousNone, httpapi.AnonymousClients, httpapi.AnonymousAll)},
+		{"http.find_users", string(c.HTTP.FindUsers), texts(httpapi.FindAll, httpapi.FindGroups, httpapi.FindOff)},
+		{"http.language", string(c.HTTP.Language), texts(httpapi.Chinese, httpapi.English)},
+		{"files.access", string(c.Files.Access), texts(FileAccessLink, FileAccessStrict)},
+		{"directory.source", string(c.Directory.Source), texts(UsersAuto, UsersAPI, UsersISC, UsersOpenfire)},
+		{"receipts.server", string(c.Receipts.Server), texts(component.AcknowledgementsRequested, component.AcknowledgementsAlways, component.AcknowledgementsNever)},
+		{"receipts.group_fanout", string(c.Receipts.GroupFanout), texts(component.GroupReceiptsToAuthor, component.GroupReceiptsToAll)},
+		{"envelope.body", string(c.Envelope.Body), texts(BodyString, BodyArray)},
+		{"offline.confirm", string(c.Offline.Confirm), texts(component.ConfirmAuto, component.ConfirmByPresence, component.ConfirmByReceipt)},
+		{"push.content", string(c.Push.Content), texts(PushShown, PushHidden)},
+		{"events.content", string(c.Events.Content), texts(EventsWithoutContent, EventsWithContent)},
+		{"log.level", string(c.Log.Level), texts(LogDebug, LogInfo, LogWarn, LogError)},
+		{"log.format", string(c.Log.Format), texts(LogText, LogJSON)},
 	} {
 		if !slices.Contains(choice.allowed, choice.value) {
 			p.addChoice(choice.key, choice.value, choice.allowed)
@@ -85,12 +87,19 @@ func (c *Config) checkChoices(p *Problems) {
 	}
 }
 
+func texts[T ~string](values ...T) (list []string) {
+	for _, v := range values {
+		list = append(list, string(v))
+	}
+	return list
+}
+
 // addChoice is a value that is none of those that there are.
 func (p *Problems) addChoice(key, value string, allowed []string) {
 	p.add("%s: %s is none of %s", key, quoted(value), strings.Join(allowed, ", "))
 }
 
-// noSecret does not keep LoadForOperator from its work.
+// noSecret is the problem that LoadForOperator overlooks.
 const noSecret = "xmpp.secret: is missing; give the server's component secret by xmpp.secret, xmpp.secret_file or TLIM_XMPP_SECRET"
 
 // noDomain: there is no default, because messages for a foreign domain would be sent to whoever has it.

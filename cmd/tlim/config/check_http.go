@@ -24,7 +24,7 @@ func (c *Config) checkHTTP(p *Problems) {
 	if (h.TLS.CertFile == "") != (h.TLS.KeyFile == "") {
 		p.add("http.tls: cert_file and key_file belong together")
 	}
-	if len(h.AllowFrom) > 0 && h.AllowAnonymous == "none" {
+	if len(h.AllowFrom) > 0 && !h.Open() {
 		p.add("http.allow_from: limits callers without a key, and http.allow_anonymous is none; set it to clients or all, or leave allow_from away")
 	}
 	for _, r := range h.TrustedProxies {
@@ -35,7 +35,7 @@ func (c *Config) checkHTTP(p *Problems) {
 	if len(h.Keys) == 0 && h.KeyFile == "" {
 		p.add("http.key_file: is needed while http.keys is empty: the first start writes an admin key there")
 	}
-	if h.AccessLog && (c.Log.Level == "warn" || c.Log.Level == "error") {
+	if h.AccessLog && (c.Log.Level == LogWarn || c.Log.Level == LogError) {
 		p.add("http.access_log: its lines have the level info, and log.level is %s: set that to info, or http.access_log to off", c.Log.Level)
 	}
 	names, values := map[string]bool{}, map[string]bool{}

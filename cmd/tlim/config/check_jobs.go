@@ -25,9 +25,9 @@ func (c *Config) checkDirectory(p *Problems) {
 	}
 	switch dsn := d.DSN.Reveal(); {
 	case dsn == "":
-	case d.Source == "api":
+	case d.Source == UsersAPI:
 		p.add("directory.dsn: does nothing with directory.source api")
-	case d.Source == "auto":
+	case d.Source == UsersAuto:
 		p.add("directory.dsn: does nothing with directory.source auto, which looks into the database of store.dsn; say what it is: openfire or isc")
 	default:
 		checkDSN(p, "directory.dsn", store.DriverOf(dsn, c.Store.Driver), dsn)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tlim/component"
+	"tlim/httpapi"
 	"tlim/store"
 	"tlim/store/blob"
 )
@@ -47,7 +48,7 @@ type XMPP struct {
 	Connections        int                    `yaml:"connections"`
 	Multicast          Switch                 `yaml:"multicast"`
 	Delivery           component.DeliveryMode `yaml:"delivery"`
-	Sender             string                 `yaml:"sender"`
+	Sender             Sender                 `yaml:"sender"`
 	Copies             Switch                 `yaml:"copies"`
 	CopiesMax          int                    `yaml:"copies_max"`
 	Ping               Duration               `yaml:"ping"`
@@ -71,20 +72,20 @@ type Store struct {
 
 // HTTP is the API that integrators and clients call.
 type HTTP struct {
-	Listen         string   `yaml:"listen"`
-	TLS            HTTPTLS  `yaml:"tls"`
-	BaseURL        URL      `yaml:"base_url"`
-	AllowAnonymous string   `yaml:"allow_anonymous"`
-	AllowFrom      []CIDR   `yaml:"allow_from"`
-	TrustedProxies []CIDR   `yaml:"trusted_proxies"`
-	Hosts          []string `yaml:"hosts"`
-	Keys           []Key    `yaml:"keys"`
-	KeyFile        Path     `yaml:"key_file"`
-	TokenLife      Duration `yaml:"token_life"`
-	CORSOrigins    []string `yaml:"cors_origins"`
-	FindUsers      string   `yaml:"find_users"`
-	Language       string   `yaml:"language"`
-	AccessLog      Switch   `yaml:"access_log"`
+	Listen         string            `yaml:"listen"`
+	TLS            HTTPTLS           `yaml:"tls"`
+	BaseURL        URL               `yaml:"base_url"`
+	AllowAnonymous httpapi.Anonymous `yaml:"allow_anonymous"`
+	AllowFrom      []CIDR            `yaml:"allow_from"`
+	TrustedProxies []CIDR            `yaml:"trusted_proxies"`
+	Hosts          []string          `yaml:"hosts"`
+	Keys           []Key             `yaml:"keys"`
+	KeyFile        Path              `yaml:"key_file"`
+	TokenLife      Duration          `yaml:"token_life"`
+	CORSOrigins    []string          `yaml:"cors_origins"`
+	FindUsers      httpapi.Finding   `yaml:"find_users"`
+	Language       httpapi.Language  `yaml:"language"`
+	AccessLog      Switch            `yaml:"access_log"`
 }
 
 // Web are the pages, and their way to the server.
@@ -118,14 +119,14 @@ type Robot struct {
 
 // Files is the file transfer.
 type Files struct {
-	Prefixes    []string `yaml:"prefixes"`
-	Access      string   `yaml:"access"`
-	FallbackURL URL      `yaml:"fallback_url"`
-	Dir         Path     `yaml:"dir"`
-	S3          S3       `yaml:"s3"`
-	MaxSize     Size     `yaml:"max_size"`
-	Quota       Size     `yaml:"quota"`    // of all files of one owner; 0 = none
-	MinFree     Size     `yaml:"min_free"` // what uploads leave of the disk; 0 = not looked at
+	Prefixes    []string   `yaml:"prefixes"`
+	Access      FileAccess `yaml:"access"`
+	FallbackURL URL        `yaml:"fallback_url"`
+	Dir         Path       `yaml:"dir"`
+	S3          S3         `yaml:"s3"`
+	MaxSize     Size       `yaml:"max_size"`
+	Quota       Size       `yaml:"quota"`    // of all files of one owner; 0 = none
+	MinFree     Size       `yaml:"min_free"` // what uploads leave of the disk; 0 = not looked at
 }
 
 // S3 is an object store that holds the files instead of a folder.
@@ -145,21 +146,21 @@ func (s S3) Open() (*blob.Bucket, error) {
 
 // Directory is where users come from.
 type Directory struct {
-	Source          string   `yaml:"source"`
-	Interval        Duration `yaml:"interval"`
-	DryRun          bool     `yaml:"dry_run"`
-	MaxRemove       Percent  `yaml:"max_remove"`
-	CreateAccounts  bool     `yaml:"create_accounts"`
-	RemoveAccounts  bool     `yaml:"remove_accounts"`
-	InitialPassword Secret   `yaml:"initial_password"`
-	DSN             DSN      `yaml:"dsn"`
+	Source          UserSource `yaml:"source"`
+	Interval        Duration   `yaml:"interval"`
+	DryRun          bool       `yaml:"dry_run"`
+	MaxRemove       Percent    `yaml:"max_remove"`
+	CreateAccounts  bool       `yaml:"create_accounts"`
+	RemoveAccounts  bool       `yaml:"remove_accounts"`
+	InitialPassword Secret     `yaml:"initial_password"`
+	DSN             DSN        `yaml:"dsn"`
 }
 
 // Push is what wakes absent phones.
 type Push struct {
-	Content string  `yaml:"content"`
-	JPush   JPush   `yaml:"jpush"`
-	Webhook Webhook `yaml:"webhook"`
+	Content PushContent `yaml:"content"`
+	JPush   JPush       `yaml:"jpush"`
+	Webhook Webhook     `yaml:"webhook"`
 }
 
 // JPush is the push service of the shipped apps.
@@ -172,10 +173,10 @@ type JPush struct {
 
 // Events are what a business system is told.
 type Events struct {
-	Webhook    Webhook  `yaml:"webhook"`
-	Content    string   `yaml:"content"`
-	MaxWaiting int      `yaml:"max_waiting"`
-	Keep       Duration `yaml:"keep"`
+	Webhook    Webhook      `yaml:"webhook"`
+	Content    EventContent `yaml:"content"`
+	MaxWaiting int          `yaml:"max_waiting"`
+	Keep       Duration     `yaml:"keep"`
 }
 
 // Webhook is a push by HTTP to somebody else's sender.
@@ -193,7 +194,7 @@ type Receipts struct {
 
 // Envelope is the form of server-made messages.
 type Envelope struct {
-	Body string `yaml:"body"`
+	Body BodyForm `yaml:"body"`
 }
 
 // Offline is when a message waits for a phone.
@@ -259,35 +260,35 @@ type Metrics struct {
 
 // Log is what the process says on standard error.
 type Log struct {
-	Level  string `yaml:"level"`
-	Format string `yaml:"format"`
+	Level  LogLevel  `yaml:"level"`
+	Format LogFormat `yaml:"format"`
 }
 
 // Default is the configuration of an empty file. Only the domain and the secret are missing in it.
 func Default() Config {
 	const minute, hour = Duration(time.Minute), Duration(time.Hour)
 	return Config{
-		XMPP: XMPP{Server: Servers{"127.0.0.1:5275"}, Connections: 1, Delivery: component.DeliverAuto, Sender: "component",
+		XMPP: XMPP{Server: Servers{"127.0.0.1:5275"}, Connections: 1, Delivery: component.DeliverAuto, Sender: SenderComponent,
 			CopiesMax: 200, Ping: Duration(8 * time.Second)},
 		Presence: Presence{Interval: Duration(200 * time.Millisecond)},
 		Store: Store{Driver: "sqlite", DSN: DSN{"tlim.db"}, MaxOpen: 32, MaxIdle: 8, MaxLifetime: 10 * minute,
 			MaxWait: Duration(10 * time.Second), Migrate: store.MigrateAuto},
-		HTTP: HTTP{Listen: "127.0.0.1:9595", AllowAnonymous: "none", AllowFrom: []CIDR{}, TrustedProxies: []CIDR{}, Hosts: []string{}, Keys: []Key{},
-			KeyFile: "tlim.key", TokenLife: hour, CORSOrigins: []string{"*"}, FindUsers: "all", Language: "zh"},
+		HTTP: HTTP{Listen: "127.0.0.1:9595", AllowAnonymous: httpapi.AnonymousNone, AllowFrom: []CIDR{}, TrustedProxies: []CIDR{}, Hosts: []string{}, Keys: []Key{},
+			KeyFile: "tlim.key", TokenLife: hour, CORSOrigins: []string{"*"}, FindUsers: httpapi.FindAll, Language: httpapi.Chinese},
 		Web:         Web{Chat: true, Admin: true, XMPPConnections: 1000},
-		Files:       Files{Prefixes: []string{}, Access: "link", Dir: "files", MaxSize: 100 << 20, Quota: 10 << 30, MinFree: 1 << 30},
-		Directory:   Directory{Source: "auto", Interval: minute, MaxRemove: 5},
-		Push:        Push{Content: "shown", Webhook: Webhook{Kinds: []string{}}},
-		Events:      Events{Webhook: Webhook{Kinds: []string{}}, Content: "none", MaxWaiting: 100_000, Keep: 7 * 24 * hour},
+		Files:       Files{Prefixes: []string{}, Access: FileAccessLink, Dir: "files", MaxSize: 100 << 20, Quota: 10 << 30, MinFree: 1 << 30},
+		Directory:   Directory{Source: UsersAuto, Interval: minute, MaxRemove: 5},
+		Push:        Push{Content: PushShown, Webhook: Webhook{Kinds: []string{}}},
+		Events:      Events{Webhook: Webhook{Kinds: []string{}}, Content: EventsWithoutContent, MaxWaiting: 100_000, Keep: 7 * 24 * hour},
 		Receipts:    Receipts{Server: component.AcknowledgementsRequested, GroupFanout: component.GroupReceiptsToAuthor},
-		Envelope:    Envelope{Body: "string"},
+		Envelope:    Envelope{Body: BodyString},
 		Offline:     Offline{Confirm: component.ConfirmAuto, Grace: Duration(5 * time.Second)},
 		Idempotency: Idempotency{Window: 24 * hour},
 		Cleanup:     Cleanup{Interval: 24 * hour, Days: 30, IDs: 30},
 		Limits: Limits{Body: 64 << 10, Stanza: 256 << 10, PerUserRate: 50, PerUserBurst: 200, PerUserInflight: 64, PerUserHTTP: 20,
 			Inflight: 10000, InflightBytes: 64 << 20, PendingPerUser: 10000, GroupMembers: 2000, GroupsPerUser: 500, GroupPosts: 500, UserStyles: 200},
 		Metrics:         Metrics{Listen: "127.0.0.1:9596"},
-		Log:             Log{Level: "info", Format: "text"},
+		Log:             Log{Level: LogInfo, Format: LogText},
 		ShutdownTimeout: Duration(20 * time.Second),
 	}
 }

@@ -178,9 +178,9 @@ func (s *Site) checkS2S(context.Context) []Finding {
 }
 
 func (s *Site) checkOffline(context.Context) []Finding {
-	if charset := kept(s, &s.console).OfflineCharset; charset != "" {
-		return warning("in a quiet hour, with Openfire stopped, ALTER TABLE ofOffline CONVERT TO CHARACTER SET utf8mb4; best all of Openfire's tables",
-			"ofOffline has the character set %s: what Openfire itself keeps for absent users is lost where it has an emoji", charset)
+	if console := kept(s, &s.console); console.OfflineCharset != "" {
+		return warning(console.OfflineRemedy,
+			"ofOffline has the character set %s: what Openfire itself keeps for absent users is lost where it has an emoji", console.OfflineCharset)
 	}
 	return ok("it holds every character")
 }

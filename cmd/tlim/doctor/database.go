@@ -53,10 +53,13 @@ func (s *Site) databaseChecks() []Check {
 	return checks
 }
 
+// dirtTime ends the looking at a table before the time of the check does.
+const dirtTime = 6 * time.Second
+
 // checkRows looks for what other programs left in a table.
 func (s *Site) checkRows(ctx context.Context, table string) []Finding {
 	began := time.Now()
-	dirt, err := kept(s, &s.db).Dirt(ctx, table, time.Now())
+	dirt, err := kept(s, &s.db).Dirt(ctx, table, time.Now(), dirtTime)
 	if err != nil {
 		return s.unanswered(err, began)
 	}

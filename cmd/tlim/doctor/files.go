@@ -86,8 +86,8 @@ func above(dir string) string {
 }
 
 const (
-	sampledFiles = 200
-	fewFiles     = 10 // of which nothing follows
+	maxSampledFiles = 200
+	fewFiles        = 10 // of which nothing follows
 )
 
 func (s *Site) checkFileRows(ctx context.Context) []Finding {
@@ -96,10 +96,10 @@ func (s *Site) checkFileRows(ctx context.Context) []Finding {
 	if s.usesBucket() {
 		bucket, failed := s.Config.Files.S3.Open()
 		if err = failed; err == nil {
-			ids, err = bucket.Sample(ctx, sampledFiles)
+			ids, err = bucket.Sample(ctx, maxSampledFiles)
 		}
 	} else {
-		ids, err = blob.Sample(string(s.Config.Files.Dir), sampledFiles)
+		ids, err = blob.Sample(string(s.Config.Files.Dir), maxSampledFiles)
 	}
 	if err != nil {
 		return failure("let the user that tlim runs as read all of it", "uploads cannot be listed: %v", err)

@@ -60,8 +60,17 @@ func (s *Site) missing() string {
 type process struct {
 	Component string   `json:"component"` // "" where an earlier version serves
 	Ready     bool     `json:"ready"`
-	Reasons   []string `json:"reasons"`
-	Link      struct {
+	Role      string   `json:"role"`
+	Warnings  []string `json:"warnings"`
+	Taken     string   `json:"taken"`    // why it does not lead although nobody does
+	Hindered  string   `json:"hindered"` // why the database does not let it see the leader, or lead
+	Other     struct {
+		Host  string `json:"host"`
+		PID   int64  `json:"pid"`
+		Alive bool   `json:"alive"`
+	} `json:"other"`
+	Reasons []string `json:"reasons"`
+	Link    struct {
 		OK    bool      `json:"ok"`
 		State string    `json:"state"`
 		Text  string    `json:"text"`
@@ -75,6 +84,9 @@ type process struct {
 		Text  string `json:"text"`
 	} `json:"messages"`
 }
+
+// standsBy says that it waits for the end of another one, which leads and lives.
+func (p *process) standsBy() bool { return p != nil && p.Role == "standby" && p.Other.Alive }
 
 const (
 	askProcess = 5 * time.Second
@@ -111,6 +123,18 @@ func (s *Site) checkProcess(ctx context.Context) []Finding {
 	switch {
 	case p.Ready:
 		return ok("one runs, and takes and delivers messages")
+	case p.standsBy():
+		found := ok("one runs, and stands by: process %d on %s leads", p.Other.PID, p.Other.Host)
+		for _, w := range p.Warnings {
+			if strings.HasPrefix(w, "standby.enabled: ") {
+				found = append(found, warning("give both the same tlim.yaml, and restart the one that has the older", "%s", w)...)
+			}
+		}
+		return found
+	case p.Hindered != "":
+		return failure("let the database answer this host within some ten milliseconds; it goes on by itself then", "one runs, and does not lead: %s", p.Hindered)
+	case p.Taken != "":
+		return failure("give both the same store.dsn, stop this one, and start it again", "one runs, and does not lead: %s", p.Taken)
 	case !p.Messages.OK && len(p.Reasons) > 0:
 		return failure("mend what the checks below name; it goes on by itself then", "one runs, and takes no messages: %s", strings.Join(p.Reasons, "; "))
 	case len(p.Reasons) > 0:

@@ -55,6 +55,9 @@ func (s *Site) checkPort(ctx context.Context) []Finding {
 		if err != nil {
 			return failure("correct the file that xmpp.ca_file names", "%v", err)
 		}
+		if p.standsBy() { // the name is the leader's
+			cfg.Domain = named(cfg.Domain, "doctor")
+		}
 		var own *linked
 		own, status = connect(ctx, cfg)
 		if own != nil && p != nil {
@@ -77,6 +80,8 @@ func (s *Site) checkProcessLink(context.Context) []Finding {
 	switch {
 	case p == nil:
 		return ok("no process serves")
+	case p.Role == "standby":
+		return ok("it stands by: the link is the leader's")
 	case p.Link.OK:
 		return ok("it is linked as %s", s.Config.XMPP.Component)
 	case seen.Up:
@@ -110,7 +115,13 @@ func (s *Site) because(status stream.Status) []Finding {
 }
 
 func (s *Site) checkSecret(context.Context) []Finding {
-	switch status := kept(s, &s.attempt); {
+	status, beside := kept(s, &s.attempt), named(s.Config.XMPP.Component, "doctor")
+	if standsBy := kept(s, &s.process).standsBy(); standsBy && status.Up {
+		return ok("beside the leader's link, the server takes %s with this secret", beside)
+	} else if standsBy {
+		return skipped("the leader has %s, so that this command cannot try the secret there, and the server takes no %s: %s", s.Config.XMPP.Component, beside, status.Text)
+	}
+	switch {
 	case status.Up, status.Reason == stream.ReasonDomain:
 		return ok("the server takes %s with this secret", s.Config.XMPP.Component)
 	case status.Reason == stream.ReasonStreamError:

@@ -74,11 +74,11 @@ func holder(port string) string {
 
 // checkCallers names who calls without a key.
 func (s *Site) checkCallers(ctx context.Context) []Finding {
-	open := s.Config.HTTP.AllowAnonymous
+	open, how := s.Config.HTTP.Open(), s.Config.HTTP.AllowAnonymous
 	if !s.Serving() {
-		if open != "none" {
+		if open {
 			return warning("see `tlim keys usage` when tlim has run for a while, give keys to who still calls without one (http.keys), then http.allow_anonymous: none",
-				"http.allow_anonymous is %s: whoever reaches the API calls without a key; who does can be seen only while a process serves", open)
+				"http.allow_anonymous is %s: whoever reaches the API calls without a key; who does can be seen only while a process serves", how)
 		}
 		return ok("nobody may call without a key")
 	}
@@ -86,21 +86,21 @@ func (s *Site) checkCallers(ctx context.Context) []Finding {
 	switch {
 	case err != nil:
 		return skipped("who calls is not known: %v", err)
-	case len(callers) > 0 && open == "none":
+	case len(callers) > 0 && !open:
 		return warning("give them keys (http.keys), or tokens", "calls without a key were refused since the start: %s", few(callers))
 	case len(callers) > 0:
 		return warning("give them keys (http.keys), or tokens, then set http.allow_anonymous: none", "calls come without a key: %s", few(callers))
-	case open != "none":
-		return warning("set http.allow_anonymous: none when that stays so", "http.allow_anonymous is %s, and nobody has called without a key since the start", open)
+	case open:
+		return warning("set http.allow_anonymous: none when that stays so", "http.allow_anonymous is %s, and nobody has called without a key since the start", how)
 	}
 	return ok("nobody has called without a key since the start")
 }
 
 // few are the first of a list.
 func few(list []string) string {
-	const most = 5
-	if len(list) > most {
-		return strings.Join(list[:most], ", ") + fmt.Sprintf(" and %d more", len(list)-most)
+	const maxNamed = 5
+	if len(list) > maxNamed {
+		return strings.Join(list[:maxNamed], ", ") + fmt.Sprintf(" and %d more", len(list)-maxNamed)
 	}
 	return strings.Join(list, ", ")
 }

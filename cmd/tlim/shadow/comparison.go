@@ -306,12 +306,13 @@ func (c *Comparison) members(groups map[string][]store.Member) {
 	}
 }
 
-// wasMember says whether a user was ever seen as a member of a group, and left whether they are none any more, or became one since the message.
+// wasMember says whether a user was ever seen as a member of a group.
 func (c *Comparison) wasMember(group, local string) bool {
 	_, was := c.memory[group][local]
 	return was
 }
 
+// left says whether a user was seen as a member of a message's group, and not when its members were read last.
 func (c *Comparison) left(want *store.Message, local string) bool {
 	if want == nil {
 		return false

@@ -205,8 +205,8 @@ func (c *Comparison) Report(final bool) Report {
 	return r
 }
 
-// printedExamples of each kind stand in the text; --json has more.
-const printedExamples = 3
+// maxPrintedExamples of each kind stand in the text; --json has more.
+const maxPrintedExamples = 3
 
 // Print writes lines for people.
 func (r Report) Print(out io.Writer) error {
@@ -243,7 +243,7 @@ func some(list []Example) string {
 		return ""
 	}
 	var texts []string
-	for _, e := range list[:min(len(list), printedExamples)] {
+	for _, e := range list[:min(len(list), maxPrintedExamples)] {
 		texts = append(texts, strings.TrimSpace(e.MsgID+" "+e.Detail))
 	}
 	return ", as " + strings.Join(texts, "; ")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,8 +35,16 @@ const (
 	// handOver is for how long a leader has had no link, and the standby an answer of the server, before it hands over. It is longer than what is
 	// known of the standby can be old: reachPeriod, reachTime and a beatPeriod of each. So a server that is away for both makes nobody hand over.
 	handOver = 8 * time.Second
-	// handOverAgain is the same for one that has had no link in its turn: where the server answers and then lets neither in, two do not change all the time.
+	// handOverAgain is the same for one that has had no link in its term: where the server answers and then lets neither in, two do not change all the time.
 	handOverAgain = time.Minute
+	// takenPeriod lies between two questions whether the component's name is taken.
+	takenPeriod = time.Second
+	// takenLong is for how long the name may be that of a connection whose machine is dead: longer than Openfire's own xmpp.component.idle, six minutes.
+	// On a database that nobody ever led no such connection is ours.
+	takenLong = 7 * time.Minute
+	takenNew  = silence
+	// forgotten is when a leader tells anew of a process that stands by, and compares it again. Two or more share one row, and are seen in turns.
+	forgotten = time.Minute
 )
 
 // ErrGivenUp says that this process leads no more, because for a while it could not tell that it lives.
@@ -76,6 +85,9 @@ type Config struct {
 	Cut func() bool
 	// Reach asks, beside the link that a standby does not have, whether the server answers here. nil: no leader hands over to this process.
 	Reach func(ctx context.Context) error
+	// Taken says that the component's name at the server is another connection's; nil: it is free, or nobody knows. A process that has seen nobody lead
+	// this database does not lead either while it is: whoever has it works on another one. nil: it is not asked.
+	Taken func(ctx context.Context) error
 	Log   *slog.Logger
 }
 
@@ -95,10 +107,12 @@ type Role struct {
 	reaches atomic.Bool // of a standby: the server answers it
 	beats   atomic.Bool // of a leader: its last heartbeat reached the database
 
-	mu      sync.Mutex
-	other   store.Leader // who leads, seen by the standby; who stands by, seen by the leader
-	alive   bool         // it has moved lately
-	changed time.Time    // when it was seen to move
+	mu       sync.Mutex
+	taken    string       // why this process does not lead although nobody does; "": it is not so
+	hindered string       // why the database does not let it see the leader, or lead; "": it does
+	other    store.Leader // who leads, seen by the standby; who stands by, seen by the leader
+	alive    bool         // it has moved lately
+	changed  time.Time    // when it was seen to move
 }
 
 // New makes a Role.
@@ -115,6 +129,26 @@ func (r *Role) Other() (other store.Leader, alive bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.other, r.alive && time.Since(r.changed) < silence
+}
+
+// Taken says why a process that stands by does not lead although nobody is seen to; "" where it is not so.
+func (r *Role) Taken() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.taken
+}
+
+// Hindered says why a process that stands by cannot see whether the leader lives, or cannot take over; "" where the database lets it.
+func (r *Role) Hindered() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.hindered
+}
+
+func (r *Role) hinder(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hindered = why
 }
 
 func (r *Role) saw(other store.Leader, moved bool) {
@@ -146,132 +180,9 @@ func (r *Role) Await(ctx context.Context) error {
 	return err
 }
 
-// watch looks at the leader until it is silent or gone, and then takes over.
-func (r *Role) watch(ctx context.Context) error {
-	w := &watched{role: r, reading: logged.Health{Failing: "standing by: the leader cannot be looked at", Again: "standing by: the leader can be looked at again"},
-		taking: logged.Health{Failing: "standing by: the database cannot be taken over", Again: "standing by: the database can be taken over"},
-		fits:   logged.Health{Failing: "standing by: it is not known whether this process fits the leader", Again: "standing by: this process fits the leader"}}
-	for {
-		led, err := w.look(ctx)
-		if led || err != nil {
-			return err
-		}
-		if err := pause.For(ctx, lookPeriod); err != nil {
-			return err
-		}
-	}
-}
-
-// watched is what a standby knows of the leader.
-type watched struct {
-	role    *Role
-	seen    store.Seen
-	looked  time.Time // when it was seen last; zero: the database did not answer since
-	known   bool
-	silent  time.Duration
-	checked string // the process that this one was compared with
-	refuses string // the process that refuses this one, so far
-	refused int    // how often it did, one time after the other
-
-	reading, taking, fits logged.Health
-}
-
-// look looks once, and takes over when it is time.
-func (w *watched) look(ctx context.Context) (led bool, err error) {
-	r := w.role
-	asking, cancel := context.WithTimeout(ctx, askTime)
-	seen, err := r.cfg.Store.LookAtLeader(asking)
-	cancel()
-	if ctx.Err() != nil {
-		return false, ctx.Err()
-	}
-	w.reading.Note(r.cfg.Log, err)
-	if err != nil {
-		w.looked = time.Time{}
-		return false, nil
-	}
-	moved := !w.known || seen != w.seen
-	lives := w.known && seen.Known() && seen.Leader.Process == w.seen.Leader.Process && seen.Leader.Beat != w.seen.Leader.Beat && !seen.Leader.Released
-	if moved {
-		w.silent = 0
-	} else if !w.looked.IsZero() { // time in which nobody could look proves nothing
-		w.silent += min(time.Since(w.looked), 2*lookPeriod)
-	}
-	w.seen, w.known, w.looked = seen, true, time.Now()
-	r.saw(seen.Leader, lives)
-	if seen.Known() && seen.Leader.Process == r.cfg.Me.Process { // the answer to the COMMIT was lost
-		r.lead(seen.State.Epoch)
-		return true, nil
-	}
-	if lives {
-		if err := w.compare(ctx); err != nil {
-			return false, err
-		}
-	}
-	if !seen.Free() && w.silent < silence {
-		return false, nil
-	}
-	return w.take(ctx), nil
-}
-
-// compare refuses a leader whom this process does not fit.
-func (w *watched) compare(ctx context.Context) error {
-	leader := w.seen.Leader
-	if w.checked == leader.Process || w.role.cfg.Fits == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	err := w.role.cfg.Fits(ctx, leader)
-	if errors.As(err, new(*RefusedError)) {
-		if w.refuses != leader.Process {
-			w.refuses, w.refused = leader.Process, 0
-		}
-		if w.refused++; w.refused == proofs {
-			return err
-		}
-		return nil
-	}
-	w.refuses = ""
-	w.fits.Note(w.role.cfg.Log, err)
-	if err == nil {
-		w.checked = leader.Process
-		w.role.cfg.Log.Info("standing by", "leader", leader.Host, "pid", leader.PID, "address", leader.Address, "version", leader.Version)
-	}
-	return nil
-}
-
-// take takes over from the one that was seen.
-func (w *watched) take(ctx context.Context) bool {
-	r, began := w.role, time.Now()
-	state, err := r.cfg.Store.Lead(ctx, r.cfg.Me, &w.seen)
-	switch {
-	case errors.Is(err, store.ErrMoved):
-		r.cfg.Log.Info("standing by: the leader lives after all, or another process was faster")
-		w.silent = 0
-		return false
-	case err != nil:
-		if ctx.Err() == nil {
-			w.taking.Note(r.cfg.Log, err)
-		}
-		return false
-	}
-	w.taking.Note(r.cfg.Log, nil)
-	why := "it was silent"
-	if w.seen.Free() {
-		why = "it ended in order, or there was none"
-	} else if !w.seen.Known() {
-		why = "it is of a version that tells nothing of itself, and wrote nothing"
-	}
-	r.lead(state.Epoch)
-	r.cfg.Log.Warn("this process leads now", "instead of", w.seen.Leader.Host, "pid", w.seen.Leader.PID, "why", why, "silent", w.silent.Round(time.Millisecond),
-		"epoch", state.Epoch, "took", time.Since(began).Round(time.Millisecond))
-	return true
-}
-
 func (r *Role) lead(epoch int64) {
 	r.mu.Lock()
-	r.other, r.alive = store.Leader{}, false
+	r.other, r.alive, r.taken, r.hindered = store.Leader{}, false, "", ""
 	r.mu.Unlock()
 	r.epoch.Store(epoch)
 	r.once.Do(func() { close(r.led) })
@@ -401,7 +312,7 @@ func (r *Role) beat(ctx context.Context) error {
 
 // severed is for how long a leader could not serve and the one that stands by could.
 type severed struct {
-	had              bool // a link, in this turn
+	had              bool // a link, in this term
 	without, reached time.Duration
 	last             time.Time
 }
@@ -430,11 +341,17 @@ func (s *severed) due(cut, reached bool) bool {
 	return s.without >= limit && s.reached >= limit
 }
 
+// stander is what a leader knows of a process that stands by.
+type stander struct {
+	seen     time.Time
+	compared bool // and fits
+}
+
 // lookAtStandby looks again and again until ctx ends, or until it is time to hand over.
 func (r *Role) lookAtStandby(ctx context.Context) error {
 	var last store.Leader
 	var link severed
-	checked := ""
+	stands := map[string]stander{}
 	health := logged.Health{Failing: "the process that stands by does not fit", Again: "the process that stands by fits again"}
 	for first := true; ; first = false {
 		asking, cancel := context.WithTimeout(ctx, askTime)
@@ -442,21 +359,9 @@ func (r *Role) lookAtStandby(ctx context.Context) error {
 		cancel()
 		if err == nil {
 			moved := other != last && !first && other.Process != r.cfg.Me.Process
-			before, was := r.Other()
 			r.saw(other, moved)
-			if is := moved && !other.Released; is && (!was || before.Process != other.Process) {
-				r.cfg.Log.Info("another process stands by", "host", other.Host, "pid", other.PID, "address", other.Address, "version", other.Version)
-			}
-			if moved && !other.Released && r.cfg.Sees != nil && checked != other.Process {
-				seeing, cancel := context.WithTimeout(ctx, askTime)
-				err := r.cfg.Sees(seeing, other)
-				cancel()
-				if ctx.Err() != nil {
-					return nil
-				}
-				if health.Note(r.cfg.Log, err); err == nil {
-					checked = other.Process
-				}
+			if moved && !other.Released {
+				r.meet(ctx, other, stands, &health)
 			}
 			last = other
 		}
@@ -468,6 +373,27 @@ func (r *Role) lookAtStandby(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// meet tells of a process that stands by and compares it, where that has not been done of late.
+func (r *Role) meet(ctx context.Context, other store.Leader, stands map[string]stander, health *logged.Health) {
+	maps.DeleteFunc(stands, func(_ string, of stander) bool { return time.Since(of.seen) > forgotten })
+	of, known := stands[other.Process]
+	if !known {
+		r.cfg.Log.Info("another process stands by", "host", other.Host, "pid", other.PID, "address", other.Address, "version", other.Version)
+	}
+	if r.cfg.Sees != nil && !of.compared {
+		seeing, cancel := context.WithTimeout(ctx, askTime)
+		err := r.cfg.Sees(seeing, other)
+		cancel()
+		if ctx.Err() != nil { // which says nothing of it
+			return
+		}
+		health.Note(r.cfg.Log, err)
+		of.compared = err == nil
+	}
+	of.seen = time.Now()
+	stands[other.Process] = of
 }
 
 // Release lets others take over at once, where this process leads; it writes nothing more after that.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,6 +119,50 @@ func TestPaused(t *testing.T) {
 	})
 }
 
+// A standby whom the database does not let see the leader, or lead, says so, and only while it is so.
+func TestHindered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rows{}
+		first := run(t, r, "first")
+		first.until(t)
+		second := run(t, r, "second")
+		says := func(when, want string) {
+			t.Helper()
+			if got := second.Hindered(); got != want && (want == "" || !strings.Contains(got, want)) {
+				t.Errorf("%s: got %q, want %q", when, got, want)
+			}
+		}
+		time.Sleep(time.Minute)
+		says("all is well", "")
+		r.set(func() { r.late = askTime / 2 })
+		time.Sleep(time.Minute)
+		says("each answer comes in time", "")
+		r.set(func() { r.late = 2 * askTime })
+		time.Sleep(time.Minute)
+		says("no answer comes in time", "the leader cannot be looked at")
+		r.set(func() { r.late = 0 })
+		time.Sleep(2 * askTime)
+		says("the answers come again", "")
+		r.set(func() { r.late = 2 * askTime })
+		first.cancel()
+		<-first.ended
+		time.Sleep(time.Minute)
+		says("the leader died meanwhile", "the leader cannot be looked at")
+		r.set(func() { r.late, r.refuses = 0, true })
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(lookPeriod / 2) {
+			if second.Hindered() == "" && time.Until(end) < time.Minute-silence-askTime {
+				t.Fatal("got nothing while it cannot take over, want it said all the time")
+			}
+		}
+		says("nobody may take over", "the database cannot be taken over")
+		r.set(func() { r.refuses = false })
+		second.until(t)
+		says("it leads", "")
+		second.cancel()
+		<-second.ended
+	})
+}
+
 // A standby that does not fit the leader ends with the reason; one that cannot tell goes on.
 func TestFits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -181,7 +226,7 @@ func TestFitsALeaderThatEnds(t *testing.T) {
 	}
 }
 
-// The leader looks at who stands by, until there is nothing to be said of it.
+// The leader looks at each that stands by, until there is nothing to be said of it, and tells of each once, however many share the row.
 func TestSees(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rows{}
@@ -189,9 +234,9 @@ func TestSees(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var log strings.Builder
 		leader.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
-		asked := 0
+		asked := map[string]int{}
 		leader.cfg.Sees = func(_ context.Context, other store.Leader) error {
-			if asked++; asked < 4 {
+			if asked[other.Process]++; other.Process == "second" && asked["second"] < 4 {
 				return errors.New("what " + other.Process + " writes cannot be read")
 			}
 			return nil
@@ -204,12 +249,22 @@ func TestSees(t *testing.T) {
 		both.Go(func() { _ = leader.Look(ctx) })
 		second := run(t, r, "second")
 		time.Sleep(time.Minute)
-		second.cancel()
-		<-second.ended
+		third := run(t, r, "third")
+		for i := range 60 { // and sees them in turns
+			time.Sleep(time.Second)
+			r.set(func() { r.standby.Process = []string{"second", "third"}[i%2] })
+		}
+		for _, one := range []*running{second, third} {
+			one.cancel()
+			<-one.ended
+		}
 		cancel()
 		both.Wait()
-		if n := strings.Count(log.String(), "what second writes cannot be read"); asked != 4 || n != 1 {
-			t.Errorf("asked %d times, and got %d lines, want 4 and 1:\n%s", asked, n, &log)
+		if n := strings.Count(log.String(), "what second writes cannot be read"); asked["second"] != 4 || asked["third"] != 1 || n != 1 {
+			t.Errorf("asked %v times, and got %d lines, want 4 and 1, and 1:\n%s", asked, n, &log)
+		}
+		if n := strings.Count(log.String(), "another process stands by"); n != 2 {
+			t.Errorf("it tells %d times that another process stands by, want 2, one of each:\n%s", n, &log)
 		}
 	})
 }
@@ -338,4 +393,108 @@ func TestHandOver(t *testing.T) {
 		fourth.cancel()
 		<-fourth.ended
 	})
+}
+
+// Where nobody is seen to lead the database, and another connection has the component's name, this process waits: in words, and not for ever.
+func TestTaken(t *testing.T) {
+	taken := errors.New("another connection has this name")
+	watched := func(t *testing.T, r *rows, is bool) (*running, *atomic.Bool, *atomic.Int64) {
+		var held atomic.Bool
+		var asked atomic.Int64
+		held.Store(is)
+		role := roleOn(r, "other")
+		role.cfg.Taken = func(context.Context) error {
+			asked.Add(1)
+			if held.Load() {
+				return taken
+			}
+			return nil
+		}
+		return runRole(t, role), &held, &asked
+	}
+	ended := store.Leader{Process: "before", Epoch: 3, Released: true}
+	dead := store.Leader{Process: "before", Epoch: 3, Beat: 17}
+	for _, c := range []struct {
+		name    string
+		state   store.State
+		leader  store.Leader
+		refused time.Duration
+	}{
+		{"a database that nobody ever led", store.State{}, store.Leader{}, takenNew},
+		{"one whose leader ended in order", store.State{Epoch: 3}, ended, takenLong},
+		{"one whose leader is silent, as on a copy", store.State{Epoch: 3}, dead, silence + takenLong},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				r, _, asked := watched(t, &rows{state: c.state, leader: c.leader}, true)
+				time.Sleep(c.refused - takenPeriod)
+				if r.Leading() || r.Taken() != taken.Error() {
+					t.Errorf("leads: %v, says %q, want it to wait, and to say %q", r.Leading(), r.Taken(), taken)
+				}
+				var refused *RefusedError
+				if err := <-r.ended; !errors.As(err, &refused) || refused.Text != taken.Error() {
+					t.Errorf("got %v, want it refused: %v", err, taken)
+				}
+				if took, most := time.Since(began), c.refused+2*takenPeriod; took < c.refused || took > most {
+					t.Errorf("it was refused after %v, want %v to %v", took, c.refused, most)
+				}
+				if n, most := asked.Load(), int64(c.refused/takenPeriod)+2; n > most {
+					t.Errorf("the server was asked %d times, want at most %d", n, most)
+				}
+			})
+		})
+		t.Run(c.name+", and the name gets free", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, held, _ := watched(t, &rows{state: c.state, leader: c.leader}, true)
+				time.Sleep(c.refused - 2*takenPeriod)
+				held.Store(false)
+				if took := r.until(t); took > takenPeriod+lookPeriod {
+					t.Errorf("it leads after %v, want within %v", took, takenPeriod+lookPeriod)
+				}
+				if r.Taken() != "" {
+					t.Errorf("it says %q, want nothing of a name that is its own", r.Taken())
+				}
+				r.cancel()
+				<-r.ended
+			})
+		})
+	}
+	for _, c := range []struct {
+		name  string
+		state store.State
+		led   bool
+		most  time.Duration
+	}{
+		{"after a leader that was seen", store.State{}, true, silence + beatPeriod},
+		{"after a version that tells nothing of itself", store.State{Epoch: 7}, false, silence + beatPeriod},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rows := &rows{state: c.state}
+				if c.led {
+					first := run(t, rows, "first")
+					first.until(t)
+					r, _, asked := watched(t, rows, true)
+					time.Sleep(time.Minute)
+					first.cancel()
+					<-first.ended
+					leads(t, r, asked, c.most)
+					return
+				}
+				r, _, asked := watched(t, rows, true)
+				leads(t, r, asked, c.most)
+			})
+		})
+	}
+}
+
+// leads wants a role to take over although the name is taken.
+func leads(t *testing.T, r *running, asked *atomic.Int64, within time.Duration) {
+	t.Helper()
+	if took := r.until(t); took > within || asked.Load() != 0 {
+		t.Errorf("it leads after %v, the server was asked %d times, want within %v, and not asked: it may be that leader's", took, asked.Load(), within)
+	}
+	r.cancel()
+	<-r.ended
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/pause"
 	"tlim/store"
 )
 
@@ -21,7 +22,9 @@ type rows struct {
 	away    bool // nobody reaches it
 	deaf    bool // no heartbeat reaches it
 	lost    bool // the answer to the next COMMIT is lost
+	refuses bool // nobody may take it over
 	pause   time.Duration
+	late    time.Duration // an answer takes so long
 }
 
 var errAway = errors.New("away")
@@ -40,7 +43,10 @@ func (r *rows) State(context.Context) (st store.State, err error) {
 	return st, err
 }
 
-func (r *rows) LookAtLeader(context.Context) (s store.Seen, err error) {
+func (r *rows) LookAtLeader(ctx context.Context) (s store.Seen, err error) {
+	if err := r.wait(ctx); err != nil {
+		return s, err
+	}
 	err = r.locked(func() error { s = store.Seen{State: r.state, Leader: r.leader}; return nil })
 	return s, err
 }
@@ -50,8 +56,19 @@ func (r *rows) LookAtStandby(context.Context) (l store.Leader, err error) {
 	return l, err
 }
 
+// wait takes the time of one answer, or that of ctx.
+func (r *rows) wait(ctx context.Context) error {
+	r.mu.Lock()
+	late := r.late
+	r.mu.Unlock()
+	return pause.For(ctx, late)
+}
+
 func (r *rows) Lead(_ context.Context, me store.Leader, seen *store.Seen) (st store.State, err error) {
 	err = r.locked(func() error {
+		if r.refuses {
+			return errAway
+		}
 		if seen != nil && *seen != (store.Seen{State: r.state, Leader: r.leader}) {
 			return store.ErrMoved
 		}

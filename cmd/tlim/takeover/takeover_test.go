@@ -285,7 +285,7 @@ func TestWholeSite(t *testing.T) {
 		{"xmpp.server", cfg.XMPP.Server.String(), "10.0.0.1:5999"}, {"xmpp.domain", cfg.XMPP.Domain, "im.example.com"}, {"xmpp.secret", cfg.XMPP.Secret.Reveal(), "0" + hush},
 		{"store.driver", cfg.Store.Driver, "mysql"}, {"store.dsn", cfg.Store.DSN.Reveal(), "u:p'\": #" + hush + "@tcp(db:3306)/openfire"},
 		{"store.max_open", cfg.Store.MaxOpen, 200}, {"store.max_idle", cfg.Store.MaxIdle, 200}, {"store.max_wait", text(t, cfg.Store.MaxWait), "8s"}, {"store.max_lifetime", text(t, cfg.Store.MaxLifetime), "10m"},
-		{"directory.source", cfg.Directory.Source, "openfire"}, {"directory.dry_run", cfg.Directory.DryRun, true}, {"directory.interval", text(t, cfg.Directory.Interval), "5m"},
+		{"directory.source", string(cfg.Directory.Source), "openfire"}, {"directory.dry_run", cfg.Directory.DryRun, true}, {"directory.interval", text(t, cfg.Directory.Interval), "5m"},
 		{"push.jpush.enabled", cfg.Push.JPush.Enabled, true}, {"app_key", cfg.Push.JPush.AppKey.Reveal(), "0123"}, {"master_secret", cfg.Push.JPush.MasterSecret.Reveal(), "true"},
 		{"cleanup.enabled", cfg.Cleanup.Enabled, true}, {"cleanup.interval", text(t, cfg.Cleanup.Interval), "12h"}, {"cleanup.days", cfg.Cleanup.Days, 90},
 	} {
