@@ -48,7 +48,7 @@ func (s *stream) page(ctx context.Context, weight int) (context.Context, context
 // writeBuffer is the piece in which an answer is written, each within the time that the caller's budget leaves it.
 const writeBuffer = 32 << 10
 
-// largeAnswer is the size of an answer of which one payer may have few waiting for a slow line: they lie in memory.
+// largeAnswer is the size above which one payer may have only a few answers that wait for a slow line: they lie in memory.
 const largeAnswer = 256 << 10
 
 // errWrite marks that the caller did not take its answer.

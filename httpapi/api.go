@@ -68,12 +68,12 @@ func New(cfg Config, svc Service, db Database, reg prometheus.Registerer, log *s
 		return nil, err
 	}
 	a := &API{cfg: cfg, svc: svc, reads: db, admin: db, watched: db, begun: cfg.Clock(), log: log, refusals: newRates(refusalRate, 1), countWait: shortCount, inflight: newPool(cfg.Limits.Inflight),
-		transfers: newPool(cfg.Files.Transfers), bodies: newPool(maxBodies), rates: userRates(cfg.UserRate), uploads: newRates(uploadBytes, uploadBytes),
+		transfers: newPool(cfg.Files.Transfers), bodies: newPool(maxBodies), rates: userRates(cfg.UserRate), uploads: newRates(maxUploadRate, maxUploadRate),
 		ownHosts: ownHosts(cfg), lingerers: newPool(maxLingering), shrinking: make(chan struct{}, 1)}
-	if a.thumbnails, err = lru.New[thumbnailKey, thumbnail](keptThumbnails); err != nil {
+	if a.thumbnails, err = lru.New[thumbnailKey, thumbnail](maxKeptThumbnails); err != nil {
 		return nil, err
 	}
-	if a.unshrunk, err = lru.New[string, struct{}](keptFailures); err != nil {
+	if a.unshrunk, err = lru.New[string, struct{}](maxKeptFailures); err != nil {
 		return nil, err
 	}
 	if err := a.ReloadKeys(cfg.Keys); err != nil {

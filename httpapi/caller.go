@@ -24,7 +24,7 @@ func ReservedName(name string) bool { return name == anonymousName || name == to
 
 // Tokens says whose user token a text is. *tokens.Issuer implements it.
 type Tokens interface {
-	// User returns the user in the directory's spelling. Errors are a [protocol.Error] for a token that does not hold, or
+	// User returns the user's canonical id. Errors are a [protocol.Error] for a token that does not hold, or
 	// [protocol.ErrUnavailable].
 	User(ctx context.Context, token string) (string, error)
 }
@@ -37,7 +37,7 @@ type caller struct {
 	name   string
 	scopes scope
 	keyed  bool
-	user   string         // whom a user token names, in the directory's spelling; "" for keys, but as speakingAt says, and anonymous callers
+	user   string         // the canonical id of whom a user token names; "" for keys, but as speakingAt says, and anonymous callers
 	robot  protocol.Robot // as whom a key speaks; without an ID as nobody
 }
 

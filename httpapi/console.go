@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"tlim/component/protocol"
 )
@@ -76,6 +77,7 @@ type QueueState struct {
 type ChannelState struct {
 	Channel string `json:"channel"`
 	Failing bool   `json:"failing"`
+	Text    string `json:"text,omitempty"` // why
 	Waiting int    `json:"waiting"`
 }
 
@@ -196,6 +198,10 @@ func (a *API) showState(ctx context.Context, r *request) (any, error) {
 	}
 	if language == Chinese {
 		s.inChinese()
+	}
+	s.Pushes = slices.Clone(s.Pushes)
+	for i := range s.Pushes {
+		s.Pushes[i].Text = a.svc.PushTrouble(s.Pushes[i].Channel)
 	}
 	return object{"component": s.Component, "database": s.Database, "degraded": s.Degraded, "devices": s.Devices, "domain": s.Domain, "link": s.Link, "losses": list(s.Losses),
 		"messages": s.Messages, "now": a.cfg.Clock().UnixMilli(), "pushes": list(s.Pushes), "queue": s.Queue, "ready": s.Ready, "reasons": list(s.Reasons), "samples": list(s.Samples),

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"fmt"
 	"slices"
 
 	"tlim/component/protocol"
@@ -102,11 +101,11 @@ func (f field) wrongCode() protocol.Code {
 }
 
 // description is the field's text, with the maximum of a list.
-func (f field) description() string {
+func (f field) description() phrase {
 	if f.kind.list {
-		return fmt.Sprintf("%s At most %d entries.", f.text, maxOf(f.name))
+		return say("%s At most %d entries.", f.text, maxOf(f.name))
 	}
-	return f.text
+	return say("%s", f.text)
 }
 
 // refusals are the results that a call can be refused with at HTTP 200; unreadable says whether one of HTTP 400 is among

@@ -39,7 +39,7 @@ var describedAdmin = map[string]endpoint{
 		text:   "At once; their clients ask for new ones over XMPP.",
 		params: []field{user("user_id", "Whose tokens end.")},
 		answer: []field{{name: "known", kind: yesNo, text: "Whether anything was known of the user before: is the id spelled right?"},
-			{name: "user_id", kind: words, text: "The user, in the directory's spelling."}}},
+			{name: "user_id", kind: words, text: "The user's canonical id."}}},
 	"admin/keys": {tag: "admin", summary: "Lists the keys of the HTTP API", text: "Those of the configuration, then those of the database, oldest first, with those that have ended. No secret is among it.",
 		answer: []field{{name: "keys", kind: rows, text: "The keys.", of: []field{
 			{name: "can_end", kind: yesNo, text: "Whether admin/keys/end ends it."},

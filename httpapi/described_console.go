@@ -65,6 +65,18 @@ var whole = kind{schema: object{"type": "object"}}
 
 func aMoment(name, text string) field { return field{name: name, kind: moments, text: text} }
 
+// refusedMessages are what was refused.
+func refusedMessages(text string) field {
+	return field{name: "refused", kind: rows, each: "RefusedMessage", text: text, of: []field{
+		aMoment("at", "When, in epoch milliseconds."),
+		{name: "code", kind: words, text: "The error code that its sender was told."},
+		{name: "msg_from", kind: words, text: "User id of the sender."},
+		{name: "msg_id", kind: words, text: "Id of the message, or of its stanza where that could not be read."},
+		{name: "msg_to", kind: words, text: "User id of the receiver, or id of the group; absent where it could not be read."},
+		{name: "msg_type", kind: words, text: "Its type; likewise."},
+		{name: "text", kind: words, text: "Why, in words."}}}
+}
+
 var describedConsole = map[string]endpoint{
 	"admin/state": {tag: "admin", summary: "Says in one look how the process is", text: "It costs little: a page may ask every 5 seconds.",
 		params: []field{languageField},
@@ -90,6 +102,7 @@ var describedConsole = map[string]endpoint{
 			{name: "pushes", kind: rows, text: "The ways by which phones are woken.", of: []field{
 				{name: "channel", kind: words, text: "Its name."},
 				{name: "failing", kind: yesNo, text: "Whether no push goes out by it now."},
+				{name: "text", kind: words, text: "Why, as its vendor or the network said it last."},
 				{name: "waiting", kind: number, text: "Pushes that wait."}}},
 			anObject("queue", "How much waits in the process.",
 				field{name: "backlog", kind: number, text: "Copies of stored messages that wait for the server to route others."},
@@ -123,10 +136,11 @@ var describedConsole = map[string]endpoint{
 		params: []field{likeField, afterField, limitField},
 		answer: []field{goOnField, knownField, {name: "users", kind: rows, each: "WatchedUser", text: "The users.", of: watchedUser}}},
 	"admin/user": {tag: "admin", summary: "Shows one user",
-		params: []field{user("user_id", "Who.")},
+		params: []field{user("user_id", "Who."), languageField},
 		answer: []field{
 			{name: "known", kind: yesNo, text: "Whether anything is known of the user: is the id spelled right?"},
 			knownField,
+			refusedMessages("Messages from or to the user that were refused lately, newest first: nothing of them is stored."),
 			anObject("user", "The user.", slices.Concat(watchedUser, []field{
 				{name: "groups", kind: number, text: "Of how many groups they are a member."},
 				anObject("push", "How their phone is woken.",
@@ -181,12 +195,12 @@ var describedConsole = map[string]endpoint{
 				{name: "facts", kind: rows, text: "What is known, those with a time first, in its order.", of: []field{
 					{name: "at", kind: moment, text: "When, in epoch milliseconds."},
 					{name: "text", kind: words, text: "In words; times are those of tlim's host."},
-					{name: "what", kind: words, text: "A word for programs: stored, routed, revoked, kind, directory, member, former_member, not_member, group_gone, row, copy, proof, restart, read, push, confirms, devices."}}},
+					{name: "what", kind: words, text: "A word for programs: stored, routed, refused, revoked, kind, directory, member, former_member, not_member, group_gone, row, copy, proof, restart, read, push, confirms, devices."}}},
 				{name: "text", kind: words, text: "The conclusion, in one sentence."},
-				{name: "user_id", kind: words, text: "Whose phone, in the directory's spelling."},
-				{name: "verdict", kind: words, text: "The conclusion, for programs. They have it: read, confirmed, fetched, settled. They have it, or it was cleaned up: cleaned. It is no person's: robot. It waits: waits, unconfirmed, not_routed. It did not go to them: not_addressed, not_member, former_member, joined_later, group_gone, sender, foreign, not_queued. It is gone: revoked, removed, unknown. unproved: it went to a device, and nothing proves that it arrived."}}},
+				{name: "user_id", kind: words, text: "Whose phone, by canonical id."},
+				{name: "verdict", kind: words, text: "The conclusion, for programs. They have it: read, confirmed, fetched, settled. They have it, or it was cleaned up: cleaned. It is no person's: robot. It waits: waits, unconfirmed, not_routed. It did not go to them: not_addressed, not_member, former_member, joined_later, group_gone, sender, foreign, not_queued. It is gone: revoked, removed, unknown. It never was taken: refused. unproved: it went to a device, and nothing proves that it arrived."}}},
 			{name: "files", kind: texts, text: "Ids of the files that it names."},
-			{name: "known", kind: yesNo, text: "Whether anything is known of this id: else it never came, was refused, is of a kind that is not stored, or was cleaned up."},
+			{name: "known", kind: yesNo, text: "Whether anything is known of this id: else it never came, was refused long ago, is of a kind that is not stored, or was cleaned up."},
 			{name: "messages", kind: rows, text: "Its row; several only in tables of the old system.", of: []field{
 				{name: "body", kind: words, text: "With body=1: what people wrote."},
 				{name: "bytes", kind: number, text: "Length of the body."},
@@ -218,6 +232,7 @@ var describedConsole = map[string]endpoint{
 				{name: "reader", kind: words, text: "User id of the reader."},
 				{name: "sender", kind: words, text: "User id of the sender."},
 				{name: "status", kind: number, text: "1: on the web, 2: on a phone."}}},
+			refusedMessages("Attempts to send it that were refused, newest first, as far as that is remembered: of each of the last 1000 senders the last 20."),
 			{name: "remembered", kind: rows, text: "What a repeated message is recognised by.", of: []field{
 				{name: "conversation", kind: words, text: "The group's id, or both users."},
 				{name: "msg_from", kind: words, text: "User id of the sender."},

@@ -7,7 +7,8 @@
 // It guarantees three things.
 //
 //   - "ok" is said only when the work was done and committed.
-//   - Every answer, failures included, is one JSON object with its keys in alphabetical order (findPresence, which always
-//     answered a bare array, excepted).
+//   - An answer of an endpoint, failures included, is one JSON object with its keys in alphabetical order. Exceptions are those of
+//     the old server: findPresence answers a bare array, one of the uploads a link as text, a download the bytes of its file (and net/http's
+//     text where a range or a condition does not hold). Documents, pages and openapi.json are files, no answers.
 //   - Bodies, keys and secrets are never logged, and no answer tells more of a fault than one sentence.
 package httpapi

@@ -2,7 +2,9 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -23,10 +25,11 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // mountDocument serves the API's document and a page that shows it. Both need no key: they are the same at every site, and a
-// browser that opens a page has no way to send one but in the URL, where keys do not belong. What the page can do it does
-// with the key that its reader types in, from this origin, like any other page of this host.
+// browser that opens a page has no way to send one but in the URL, where keys do not belong. They speak the language of the
+// configuration; the document also that of its parameter language. What the page can do it does with the key that its reader types
+// in, from this origin, like any other page of this host.
 func (a *API) mountDocument(p paths) error {
-	document, err := a.document()
+	documents, err := a.documents()
 	if err != nil {
 		return err
 	}
@@ -54,7 +57,16 @@ func (a *API) mountDocument(p paths) error {
 		}
 	}
 
-	serve("openapi.json", content("application/json;charset=utf-8", document))
+	otherLanguage := a.refusing(badRequest(textBadLanguage, "language"))
+	serve("openapi.json", func(w http.ResponseWriter, r *http.Request) {
+		l := cmp.Or(Language(r.URL.Query().Get("language")), a.cfg.Language)
+		document, ok := documents[l]
+		if !ok {
+			otherLanguage(w, r)
+			return
+		}
+		content("application/json;charset=utf-8", document)(w, r)
+	})
 	serve("docs", func(w http.ResponseWriter, r *http.Request) { // relative: a proxy may have put a prefix before our paths
 		w.Header().Set("Location", "docs/")
 		w.WriteHeader(http.StatusMovedPermanently)
@@ -63,6 +75,9 @@ func (a *API) mountDocument(p paths) error {
 		text, err := docsFiles.ReadFile("docs/" + file[0])
 		if err != nil {
 			return err
+		}
+		if a.cfg.Language == Chinese { // of which start.js takes note
+			text = bytes.Replace(text, []byte(`<html lang="en">`), []byte(`<html lang="zh-CN">`), 1)
 		}
 		serve(path, content(file[1], text))
 	}
@@ -74,4 +89,19 @@ func (a *API) mountDocument(p paths) error {
 		})
 	}
 	return nil
+}
+
+// documents are the document in each language.
+func (a *API) documents() (map[Language][]byte, error) {
+	document, err := a.document()
+	if err != nil {
+		return nil, err
+	}
+	all := map[Language][]byte{}
+	for l, in := range map[Language]wording{English: asItIs, Chinese: inChinese} {
+		if all[l], err = json.Marshal(worded(document, l, in)); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 
 // evidence is all that is known of one message and one user.
 type evidence struct {
-	user    string // in the directory's spelling
+	user    string // canonical id
 	known   bool   // the directory has them
 	account store.User
 	trace   store.Trace
@@ -35,6 +36,9 @@ type evidence struct {
 	outside  bool // it did not go to them: see outsideVerdicts
 	offline  Offline
 	now      time.Time
+
+	refusals []component.Refusal         // of this id, newest first
+	trouble  func(channel string) string // why no push goes out by a channel; "" where some do
 }
 
 // explanation says in words why a user's phone has a message, or has not.
@@ -119,7 +123,15 @@ func (e *evidence) explain() explanation {
 		return x
 	}
 	e.outside = slices.Contains(outsideVerdicts, v.word)
-	for _, facts := range [...][]fact{e.ofMessage(), e.ofMembership(), e.ofPhone(), e.ofPushes(), e.ofNow()} {
+	if v.word == verdictRefused {
+		x.Facts = e.ofRefusals()
+		return x
+	}
+	pushes, unwoken := e.ofPushes()
+	if v.word == verdictWaits && unwoken != "" { // what waits is there until the phone is woken
+		x.Text = e.say(textWaitsUnwoken, x.Text, unwoken)
+	}
+	for _, facts := range [...][]fact{e.ofRefusals(), e.ofMessage(), e.ofMembership(), e.ofPhone(), pushes, e.ofNow()} {
 		x.Facts = append(x.Facts, facts...)
 	}
 	slices.SortStableFunc(x.Facts, func(a, b fact) int {
@@ -139,6 +151,7 @@ func (e *evidence) explain() explanation {
 // The verdicts, for programs.
 const (
 	verdictUnknown      = "unknown"       // nothing is known of the id
+	verdictRefused      = "refused"       // its sender was told why, and nothing of it was stored
 	verdictRevoked      = "revoked"       // by its author or the group's owner
 	verdictRemoved      = "removed"       // it was stored, and is not any more
 	verdictNotAddressed = "not_addressed" // it is a message of others
@@ -175,6 +188,9 @@ func (e *evidence) conclude() verdict {
 
 	// 1. Is there such a message still, and is it theirs?
 	switch {
+	case e.nothing() && len(e.refusals) > 0:
+		r := e.refusals[0]
+		return verdict{verdictRefused, textIsRefused, []any{cmp.Or(r.From, "?"), e.moment(r.At.UnixMilli()), whyRefused(r, e.language), r.Why.Code}}
 	case e.nothing():
 		return verdict{verdictUnknown, textNothingKnown, []any{e.trace.MsgID}}
 	case e.revoke() != nil && row == nil:
@@ -309,6 +325,18 @@ func (e *evidence) moment(ms int64) string {
 	return time.UnixMilli(ms).In(e.zone).Format("2006-01-02 15:04:05")
 }
 
+// maxRefusalFacts bounds the attempts that are told: a client may repeat for hours.
+const maxRefusalFacts = 5
+
+// ofRefusals are the attempts that were refused, the last ones.
+func (e *evidence) ofRefusals() (list []fact) {
+	for _, r := range slices.Backward(e.refusals[:min(len(e.refusals), maxRefusalFacts)]) {
+		at := r.At.UnixMilli()
+		list = append(list, fact{At: at, What: "refused", Text: e.say(textFactRefused, e.moment(at), cmp.Or(r.From, "?"), whyRefused(r, e.language), r.Why.Code)})
+	}
+	return list
+}
+
 // ofMessage are the facts of the message itself.
 func (e *evidence) ofMessage() (list []fact) {
 	add := func(what string, at int64, t text, args ...any) {
@@ -325,13 +353,7 @@ func (e *evidence) ofMessage() (list []fact) {
 		add("stored", 0, textFactNotStored)
 	}
 	if id := e.revoke(); id != nil {
-		at, by := int64(0), id.From
-		for i := range e.trace.IDs {
-			if r := &e.trace.IDs[i]; r.Class == store.ClassRevoke {
-				at, by = protocol.TimeOrZero(r.Time), r.From
-			}
-		}
-		add("revoked", at, textFactRevoked, by, e.moment(at))
+		add("revoked", 0, textFactRevoked, id.From)
 	}
 	if m != nil && !e.queued {
 		add("kind", 0, textIsNotQueued, m.Type, e.user)
@@ -379,10 +401,14 @@ func (e *evidence) ofPhone() (list []fact) {
 		switch late := time.Duration(made-protocol.TimeOrZero(row.Time)) * time.Millisecond; {
 		case made == 0:
 			add("row", 0, textFactOldRow)
+		case !e.sight.Missed.IsZero() && late < e.offline.Grace:
+			add("row", made, textFactRowGone, e.moment(made))
+		case !e.sight.Missed.IsZero():
+			add("row", made, textFactRowUnanswered, e.moment(made), e.offline.Grace)
 		case late < min(absentWithin, e.offline.Grace):
 			add("row", made, textFactRowAtOnce, e.moment(made))
 		default:
-			add("row", made, textFactRowLater, e.moment(made), late.Round(time.Second))
+			add("row", made, textFactRowLater, e.moment(made), e.lasting(late))
 		}
 	}
 	if where := e.sight.Where; where != "" {
@@ -410,8 +436,30 @@ func (e *evidence) ofPhone() (list []fact) {
 // absentWithin is how soon after its message a row is written for a phone that was not there; later ones are of phones that did not confirm.
 const absentWithin = 2 * time.Second
 
-// ofPushes are the facts of the pushes to the user's phone.
-func (e *evidence) ofPushes() (list []fact) {
+// lasting is a length of time for people, to its two largest units.
+func (e *evidence) lasting(d time.Duration) string {
+	units := [...]struct {
+		of   time.Duration
+		name text
+	}{{24 * time.Hour, text{" 天", " d"}}, {time.Hour, text{" 小时", " h"}}, {time.Minute, text{" 分钟", " min"}}, {time.Second, text{" 秒", " s"}}}
+	d = d.Round(time.Second)
+	var said []string
+	for i := range units {
+		if n := d / units[i].of; n > 0 && len(said) < 2 {
+			said = append(said, strconv.Itoa(int(n))+e.say(units[i].name))
+			d -= n * units[i].of
+		} else if len(said) > 0 {
+			break
+		}
+	}
+	if len(said) == 0 {
+		return "0" + e.say(units[len(units)-1].name)
+	}
+	return strings.Join(said, " ")
+}
+
+// ofPushes are the facts of the pushes to the user's phone, and the one that says why the phone was not woken; "" where it may have been.
+func (e *evidence) ofPushes() (list []fact, unwoken string) {
 	for i := range e.trace.Pushes {
 		p := &e.trace.Pushes[i]
 		for _, to := range pushedTo(p) {
@@ -422,8 +470,11 @@ func (e *evidence) ofPushes() (list []fact) {
 			at := p.Due
 			switch {
 			case to.Outcome == pushWaits && p.Tries > 0:
-				t, at = textPushFails, p.Made
-				list = append(list, fact{At: at, What: "push", Text: e.say(t, p.Channel, p.Tries, e.moment(p.Due))})
+				text := e.say(textPushFails, p.Channel, p.Tries, e.moment(p.Due))
+				if why := e.trouble(p.Channel); why != "" {
+					text = e.say(textPushFailsWhy, p.Channel, p.Tries, e.moment(p.Due), why)
+				}
+				list, unwoken = append(list, fact{At: p.Made, What: "push", Text: text}), text
 				continue
 			case !known:
 				t = textPushOther
@@ -431,17 +482,21 @@ func (e *evidence) ofPushes() (list []fact) {
 				continue
 			}
 			list = append(list, fact{At: at, What: "push", Text: e.say(t, p.Channel)})
+			if failedPush(to.Outcome) {
+				unwoken = e.say(t, p.Channel)
+			}
 		}
 	}
 	m := e.message()
 	if len(list) > 0 || m == nil || !e.pushed || e.account.Robot || e.outside || protocol.SameUser(m.From, e.user) {
-		return list
+		return list, unwoken
 	}
 	t := textPushNone
 	if e.account.PushCode == "" {
 		t = textPushUnregistered
+		unwoken = e.say(t, e.user)
 	}
-	return []fact{{What: "push", Text: e.say(t, e.user)}}
+	return []fact{{What: "push", Text: e.say(t, e.user)}}, unwoken
 }
 
 // ofNow are the facts of the user's devices.
@@ -473,6 +528,8 @@ var (
 	textSomeTime = text{"未知时间", "a time that is not known"}
 
 	textNothingKnown     = text{"数据库和内存中都没有消息 %s 的记录：它没有到达 tlim、被拒绝、属于不保存的类型，或者已被清理。请核对消息标识。", "Nothing is known of message %s: it never reached tlim, was refused, is of a kind that is not kept, or was cleaned up. Check the id."}
+	textIsRefused        = text{"%s 于 %s 发送的这条消息被 tlim 拒绝，没有保存，也没有发给任何人。原因：%s（%s）。发送方的客户端收到了这个错误。", "What %s sent at %s was refused: it was not stored and went to nobody. The reason: %s (%s). The sender's client got this error."}
+	textWaitsUnwoken     = text{"%s%s", "%s %s"}
 	textIsRevoked        = text{"消息已被撤回，所以不会再到达 %s 的手机。", "The message was revoked, so it does not reach %s any more."}
 	textIsRemoved        = text{"消息曾经存在，现已不在数据库中：被删除（revokeMessage、清空聊天、解散群）或被定期清理。", "The message was there and is not any more: it was removed (revokeMessage, clearChatHistory, a dissolved group) or cleaned up."}
 	textIsRead           = text{"%s 已经在手机上读过这条消息，所以手机收到了。", "%s has read the message on a phone, so that phone has it."}
@@ -509,7 +566,8 @@ var (
 	textFactStored    = text{"%s 存入数据库：发送者 %s，类型 %s，发给 %s。", "Stored at %s: from %s, of type %s, to %s."}
 	textFactNotStored = text{"消息不在数据库中。", "The message is not in the database."}
 	textFactRouted    = text{"服务器已转发。", "The server has routed it."}
-	textFactRevoked   = text{"%s 于%s撤回。", "Revoked by %s at %s."}
+	textFactRevoked   = text{"%s 写的这条消息已被撤回（由其本人或群主）；何时没有记录。", "Written by %s, and revoked by them or the group's owner; when is not remembered."}
+	textFactRefused   = text{"%s，%s 的一次发送被拒绝：%s（%s）。", "At %s an attempt of %s was refused: %s (%s)."}
 	textFactNoUser    = text{"用户目录中没有 %s。", "The directory has no user %s."}
 	textFactLeft      = text{"%s 已离开用户目录。", "%s has left the directory."}
 	textFactMember    = text{"%s 自 %s 起是群 %s 的成员。", "%s is a member since %s of the group %s."}
@@ -518,6 +576,10 @@ var (
 	textFactGroupGone = text{"群 %s 已不存在。", "The group %s is gone."}
 	textFactOldRow    = text{"离线消息在等待；写入时间未知。", "An offline message waits; when it was written is not known."}
 	textFactRowAtOnce = text{"离线消息于 %s 随消息一起写入：据当时服务器的在线列表（可能是几秒前的），没有可用的手机。", "The offline message was written with the message at %s: as far as the server's list told, which is some seconds old, no phone was there."}
+	textFactRowGone   = text{"离线消息于 %s 写入：消息已发给手机，但手机在确认之前断开，或 tlim 与服务器的连接中断。", "The offline message was written at %s: it had been sent to a phone, which went before it confirmed, or the link to the server was lost."}
+
+	textFactRowUnanswered = text{"离线消息于 %s 写入：消息已发给手机，但手机没有在 %v（offline.grace）内确认，多半是网络已断而服务器尚未察觉。", "The offline message was written at %s: it had been sent to a phone, which did not confirm it within %v (offline.grace); it has probably lost its network, and the server has not noticed."}
+
 	textFactRowLater  = text{"离线消息于 %s 写入，比消息晚 %s：手机没有按时确认，或者是大群的后续写入。", "The offline message was written at %s, %s after the message: a phone did not confirm in time, or it is one of a large group, whose rows follow."}
 	textFactCopy      = text{"内存中：%s。", "In memory: %s."}
 	textFactRestart   = text{"tlim 于 %s 启动：之前手机收到什么已不在内存中。", "tlim was started at %s: what phones got before is not remembered."}
@@ -525,6 +587,7 @@ var (
 	textFactRead      = text{"%s 在手机上读过。", "%s has read it on a phone."}
 
 	textPushFails        = text{"推送（%s）失败 %d 次，下次尝试：%s。", "The push by %s failed %d times; the next attempt is due at %s."}
+	textPushFailsWhy     = text{"推送（%s）失败 %d 次，下次尝试：%s；原因：%s。", "The push by %s failed %d times; the next attempt is due at %s. The reason: %s."}
 	textPushOther        = text{"推送（%s）：%s。", "The push by %s: %s."}
 	textPushUnregistered = text{"%s 没有登记推送（registerAppPushCode），所以手机没有被唤醒。", "%s has registered no phone for pushes (registerAppPushCode), so none was woken."}
 	textPushNone         = text{"没有给 %s 的推送记录：推送只保留一天，手机在线时不推送，或没有配置推送。", "No push to %s is remembered: they are kept for a day, who is there gets none, or none are configured."}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/component/tracking"
 	"tlim/store"
 )
@@ -26,7 +27,7 @@ func TestExplain(t *testing.T) {
 		return []store.Push{{ID: "p", Channel: "jpush", MsgID: "m", Made: at, Due: at + 9000, Done: outcome != "", Outcome: outcome, Tries: tries, To: []store.PushTo{{User: "lisi", Code: "c"}}}}
 	}
 	of := func(m store.Message, change ...func(*evidence)) evidence {
-		e := evidence{user: "lisi", known: true, account: store.User{ID: "lisi", PushCode: "c"}, listed: true, routed: at + 5000, queued: true, pushed: true, begun: testTime.Add(-time.Hour), now: testTime, offline: Offline{Confirm: component.ConfirmAuto, Grace: 7 * time.Second},
+		e := evidence{user: "lisi", known: true, account: store.User{ID: "lisi", PushCode: "c"}, listed: true, routed: at + 5000, queued: true, pushed: true, begun: testTime.Add(-time.Hour), now: testTime, trouble: func(string) string { return "" }, offline: Offline{Confirm: component.ConfirmAuto, Grace: 7 * time.Second},
 			trace: store.Trace{MsgID: "m", State: store.State{Clock: at + 5000, Delivered: at + 5000}}}
 		if m.ID != "" {
 			e.trace.Messages = []store.Message{m}
@@ -41,16 +42,20 @@ func TestExplain(t *testing.T) {
 		return e
 	}
 	none := store.Message{}
+	refusal := component.Refusal{At: time.UnixMilli(at - 60_000), MsgID: "m", From: "zhangsan", To: "lisi", Why: protocol.AsError(protocol.Refuse(protocol.TooLarge, "text is longer than %d characters", 3000))}
+	refusals := []component.Refusal{refusal, refusal}
 	for name, c := range map[string]struct {
 		e       evidence
 		verdict string
 		facts   string // whats, in order
 		says    string // the sentence, or a fact, holds it
 	}{
-		"nothing is known": {of(none), "unknown", "", "Nothing is known of message m"},
+		"nothing is known":         {of(none), "unknown", "", "Nothing is known of message m"},
+		"refused":                  {of(none, func(e *evidence) { e.refusals = refusals }), "refused", "refused refused", "refused: it was not stored and went to nobody. The reason: text is longer than 3000 characters (error-012)"},
+		"refused, and taken later": {of(chat, func(e *evidence) { e.trace.Offline, e.refusals = row(0), refusals[1:] }), "waits", "refused stored row routed push confirms devices", "an attempt of zhangsan was refused: text is longer"},
 		"revoked": {of(none, func(e *evidence) {
-			e.trace.IDs = []store.ID{{MsgID: "m", Class: store.ClassMessage, State: store.Revoked, From: "zhangsan"}, {MsgID: "m", Class: store.ClassRevoke, State: store.Live, From: "wangwu", Time: later}}
-		}), "revoked", "revoked stored confirms devices", "Revoked by wangwu at 2020-09-13 12:26:41"},
+			e.trace.IDs = []store.ID{{MsgID: "m", Class: store.ClassMessage, State: store.Revoked, From: "zhangsan"}}
+		}), "revoked", "stored revoked confirms devices", "Written by zhangsan, and revoked by them or the group's owner"},
 		"removed": {of(none, func(e *evidence) {
 			e.trace.IDs = []store.ID{{MsgID: "m", Class: store.ClassMessage, State: store.Live, From: "zhangsan"}}
 		}), "removed", "stored confirms devices", "cleaned up"},
@@ -61,8 +66,17 @@ func TestExplain(t *testing.T) {
 		"waits, nobody can tell":  {of(chat, func(e *evidence) { e.trace.Offline = row(0); e.listed = false }), "waits", "stored row routed push confirms devices", "nobody knows whether"},
 		"waits, the web had it":   {of(chat, func(e *evidence) { e.trace.Offline = row(1) }), "waits", "stored row routed push confirms devices", "The web client of lisi had it"},
 		"a row of the old system": {of(chat, func(e *evidence) { e.trace.Offline = row(0); e.trace.Offline[0].ID = "42" }), "waits", "stored routed row push confirms devices", "when it was written is not known"},
-		"a row that came later":   {of(chat, func(e *evidence) { e.trace.Offline = row(0); e.trace.Offline[0].Time = "1599999990000" }), "waits", "stored row routed push confirms devices", "10s after the message"},
+		"a row that came later":   {of(chat, func(e *evidence) { e.trace.Offline = row(0); e.trace.Offline[0].Time = "1599999990000" }), "waits", "stored row routed push confirms devices", "10 s after the message"},
 		"the push fails":          {of(chat, func(e *evidence) { e.trace.Offline = row(0); e.trace.Pushes = push("", 3) }), "waits", "stored row push routed confirms devices", "failed 3 times"},
+		"the push fails, and why": {of(chat, func(e *evidence) {
+			e.trace.Offline, e.trace.Pushes, e.trouble = row(0), push("", 3), func(channel string) string { return channel + ": status 500" }
+		}), "waits", "stored row push routed confirms devices", "no device of theirs is there. Their phone gets it when it comes back and calls getOffline. The push by jpush failed 3 times; the next attempt is due at 2020-09-13 12:26:49. The reason: jpush: status 500."},
+		"the push was refused":               {of(chat, func(e *evidence) { e.trace.Offline, e.trace.Pushes = row(0), push("refused", 0) }), "waits", "stored row push routed confirms devices", "calls getOffline. The push by jpush was refused by the vendor."},
+		"the phone went before it confirmed": {of(chat, func(e *evidence) { e.trace.Offline, e.sight.Missed = row(0), testTime }), "waits", "stored row routed push confirms devices", "it had been sent to a phone, which went before it confirmed"},
+		"the phone did not confirm": {of(chat, func(e *evidence) {
+			e.trace.Offline, e.sight.Missed = row(0), testTime
+			e.trace.Offline[0].Time = "1599999990000"
+		}), "waits", "stored row routed push confirms devices", "did not confirm it within 7s (offline.grace)"},
 		"no phone is registered":  {of(chat, func(e *evidence) { e.trace.Offline = row(0); e.account.PushCode = "" }), "waits", "stored row routed push confirms devices", "has registered no phone"},
 		"an outcome of tomorrow":  {of(chat, func(e *evidence) { e.trace.Offline = row(0); e.trace.Pushes = push("eaten", 0) }), "waits", "stored row push routed confirms devices", "eaten"},
 		"in the backlog":          {of(chat, func(e *evidence) { e.sight.Where = tracking.CopyWaits }), "not_routed", "stored routed copy push confirms devices", "waits in tlim"},
@@ -155,5 +169,24 @@ func TestExplainNamesEveryOutcome(t *testing.T) {
 		if s := pushTexts[outcome]; !strings.Contains(s.zh, "%s") || !strings.Contains(s.en, "%s") {
 			t.Errorf("%s: got %q and %q, want sentences that name the channel", outcome, s.zh, s.en)
 		}
+	}
+}
+
+// TestLasting: a length of time is told by its two largest units.
+func TestLasting(t *testing.T) {
+	for d, want := range map[time.Duration][2]string{
+		0:                             {"0 秒", "0 s"},
+		1400 * time.Millisecond:       {"1 秒", "1 s"},
+		10*time.Minute + time.Second:  {"10 分钟 1 秒", "10 min 1 s"},
+		time.Hour + 30*time.Second:    {"1 小时", "1 h"},
+		54520*time.Hour + time.Minute: {"2271 天 16 小时", "2271 d 16 h"},
+	} {
+		t.Run(want[1], func(t *testing.T) {
+			for i, language := range []Language{Chinese, English} {
+				if got := (&evidence{language: language}).lasting(d); got != want[i] {
+					t.Errorf("%v in %s: got %q, want %q", d, language, got, want[i])
+				}
+			}
+		})
 	}
 }

@@ -101,7 +101,7 @@ func filesIn(pic string) []string {
 // showable: the parameter is a picture that the caller may show. Whoever could show others a file by its bare id would see it
 // that way themselves.
 func showable(name string) rule {
-	return rule{"with files.access strict, a file that " + name + " names is one that the token's user may read", func(ctx context.Context, a *API, _ *route, r *request) error {
+	return rule{say("with files.access strict, a file that %s names is one that the token's user may read", verbatim(name)), func(ctx context.Context, a *API, _ *route, r *request) error {
 		pic := r.text(name, maxName)
 		if r.err != nil || !a.cfg.Files.Strict || a.cfg.Files.Blobs == nil {
 			return r.err

@@ -58,22 +58,22 @@ var failureStatuses = []struct {
 	status  int
 	text    string
 	results []protocol.Code
-	header  string // that comes with it
-	detail  text   // of the example
+	header  string   // that comes with it
+	detail  sentence // of the example
 }{
-	{http.StatusBadRequest, "The request or one of its parameters cannot be read.", []protocol.Code{resultFail}, "", text{en: "parameter start is not a valid number"}},
-	{http.StatusUnauthorized, "No key or token, or one that is not valid.", []protocol.Code{protocol.NotAllowed}, "WWW-Authenticate", textNoCaller},
-	{http.StatusForbidden, "The caller is known and may not call this, or not with these parameters; or an anonymous call comes from a page of another site, or for a host name that is not this site's.", []protocol.Code{protocol.NotAllowed}, "", textNotAllowed},
-	{http.StatusRequestEntityTooLarge, "The body is over the limit (1 MiB for a form).", []protocol.Code{protocol.TooLarge}, "", text{en: "the request is larger than 1048576 bytes"}},
-	{http.StatusTooManyRequests, "The key or the user is over its rate, or the caller has too many calls under way.", []protocol.Code{protocol.TryLater}, "Retry-After", textTooFast},
-	{http.StatusInternalServerError, "A fault of ours; the log says more.", []protocol.Code{resultFail}, "", textFault},
-	{http.StatusServiceUnavailable, "The database is away, or too much is going on. Nothing was changed, or what was changed is safe to repeat.", []protocol.Code{protocol.TryLater}, "Retry-After", textBusy},
+	{http.StatusBadRequest, "The request or one of its parameters cannot be read.", []protocol.Code{resultFail}, "", sentence{textNotNumber, []any{"start"}}},
+	{http.StatusUnauthorized, "No key or token, or one that is not valid.", []protocol.Code{protocol.NotAllowed}, "WWW-Authenticate", sentence{text: textNoCaller}},
+	{http.StatusForbidden, "The caller is known and may not call this, or not with these parameters; or an anonymous call comes from a page of another site, or for a host name that is not this site's.", []protocol.Code{protocol.NotAllowed}, "", sentence{text: textNotAllowed}},
+	{http.StatusRequestEntityTooLarge, "The body is over the limit (1 MiB for a form).", []protocol.Code{protocol.TooLarge}, "", sentence{textTooLargeRequest, []any{1 << 20}}},
+	{http.StatusTooManyRequests, "The key or the user is over its rate, or the caller has too many calls under way.", []protocol.Code{protocol.TryLater}, "Retry-After", sentence{text: textTooFast}},
+	{http.StatusInternalServerError, "A fault of ours; the log says more.", []protocol.Code{resultFail}, "", sentence{text: textFault}},
+	{http.StatusServiceUnavailable, "The database is away, or too much is going on. Nothing was changed, or what was changed is safe to repeat.", []protocol.Code{protocol.TryLater}, "Retry-After", sentence{text: textBusy}},
 }
 
 // document describes the API in OpenAPI 3.0, which every generator of clients reads. Each endpoint is in it once: with its own path, its
 // one answer, and the names of its parameters that callers of today use. It holds nothing of this site but whether there are files, so
-// that everybody may read it.
-func (a *API) document() ([]byte, error) {
+// that everybody may read it. It is in English until it is worded.
+func (a *API) document() (object, error) {
 	named := types{"Failure": failureSchema()}
 	paths := object{}
 	var err error
@@ -93,9 +93,9 @@ func (a *API) document() ([]byte, error) {
 	for _, t := range tags {
 		sections = append(sections, object{"name": t.name, "description": t.text})
 	}
-	return json.Marshal(object{
+	return object{
 		"openapi": "3.0.3",
-		"info":    object{"title": "tlim", "version": "1", "description": strings.Join(preface(), "\n\n")},
+		"info":    object{"title": "tlim", "version": "1", "description": preface()},
 		"servers": []object{{"url": "/", "description": "this server"}},
 		"tags":    sections,
 		"paths":   paths,
@@ -111,11 +111,11 @@ func (a *API) document() ([]byte, error) {
 				"access_token": object{"type": "apiKey", "in": "query", "name": accessToken.name, "description": "The same as a parameter, in the query string or the body, for callers that can only build URLs. It is never logged here; it may be on its way."},
 			},
 		},
-	})
+	}, nil
 }
 
-func preface() []string {
-	lines := []string{
+func preface() paragraphs {
+	lines := paragraphs{
 		"Every endpoint takes POST with JSON (application/json), POST with a form (application/x-www-form-urlencoded, the parameters of GET) and GET alike; only uploads are multipart. Text is UTF-8. Other parameters are ignored, and refused in JSON. A parameter that is given twice, with different values, is refused unless it is a list. Paths are taken in any letter case, with or without a slash behind.",
 		"result is ok, and only when the work was done and committed, or one of the codes below. A refusal by the application is HTTP 200; what is wrong with the call itself is HTTP 400 and above, with the same JSON object. " +
 			"result_detail is one sentence for people, Chinese or English by http.language. A head of more than 256 KiB, URL included, is HTTP 431 in plain text: send long parameters by POST.",
@@ -123,7 +123,7 @@ func preface() []string {
 		"http.allow_anonymous (none by default) lets calls without a key in: clients all but the business and admin endpoints, all everything.",
 	}
 	for _, c := range codeTexts {
-		lines = append(lines, "`"+string(c.code)+"`: "+c.text+".")
+		lines = append(lines, say("%s: %s.", verbatim("`"+c.code+"`"), c.text))
 	}
 	return lines
 }
@@ -150,10 +150,14 @@ func (t types) pathItem(rt route) (object, error) {
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %s: %w", rt.path, err)
 	}
+	described := callers(rt.callers)
+	if e.text != "" {
+		described = say("%s %s", e.text, described)
+	}
 	operation := func(suffix string) object {
 		o := object{
 			"operationId": operationID(rt.path) + suffix, "tags": []string{e.tag}, "summary": e.summary,
-			"description": strings.TrimSpace(e.text + " " + callers(rt.callers)), "responses": responses, "security": security(rt.callers.scopes),
+			"description": described, "responses": responses, "security": security(rt.callers.scopes),
 		}
 		if e.tag == "dropped" || strings.Contains(e.summary, "(deprecated)") {
 			o["deprecated"] = true
@@ -187,22 +191,26 @@ func (e endpoint) uploads() bool {
 }
 
 // callers says who may call.
-func callers(r rights) string {
+func callers(r rights) phrase {
 	if r.scopes&scopeAnybody != 0 {
-		return "Everybody may call."
+		return say("Everybody may call.")
 	}
-	text := "Callers: admin keys"
+	list := say("admin keys")
 	if r.scopes&scopeBusiness != 0 {
-		text += ", business keys"
+		list = say("%s, business keys", list)
 	}
-	if r.scopes&scopeUser == 0 {
-		return text + "."
+	switch {
+	case r.scopes&scopeUser == 0:
+	case len(r.user) == 0:
+		list = say("%s, user tokens", list)
+	default:
+		when := r.user[0].says
+		for _, rule := range r.user[1:] {
+			when = say("%s and %s", when, rule.says)
+		}
+		list = say("%s, user tokens when %s", list, when)
 	}
-	text += ", user tokens"
-	for i, rule := range r.user {
-		text += map[bool]string{true: " when ", false: " and "}[i == 0] + rule.says
-	}
-	return text + "."
+	return say("Callers: %s.", list)
 }
 
 // security lists the credentials of which any one lets a caller in.
@@ -300,8 +308,8 @@ func (t types) responses(e endpoint, rt route, ex example) (object, error) {
 	}
 	if e.uploads() {
 		codes, _ := e.refusals()
-		all["507"] = failed("The files of the owner would be more than files.quota (error-012), or too little disk is free (error-013).", textNoRoom.en, protocol.TryLater, protocol.TooLarge)
-		all["400"] = failed("The request or one of its parameters cannot be read, or is refused.", textNoFile.en, append([]protocol.Code{resultFail}, codes...)...)
+		all["507"] = failed("The files of the owner would be more than files.quota (error-012), or too little disk is free (error-013).", sentence{text: textNoRoom}, protocol.TryLater, protocol.TooLarge)
+		all["400"] = failed("The request or one of its parameters cannot be read, or is refused.", sentence{text: textNoFile}, append([]protocol.Code{resultFail}, codes...)...)
 	}
 	switch {
 	case e.tag == "dropped":
@@ -318,7 +326,7 @@ func (t types) responses(e endpoint, rt route, ex example) (object, error) {
 		all["304"] = object{"description": "Unchanged."}
 		all["404"] = object{"$ref": "#/components/responses/404"}
 		all["412"] = object{"description": "A condition does not hold."}
-		all["415"] = failed("No small picture can be made of this one: it has too many pixels, or is broken.", textNoThumbnail.en, protocol.TooLarge)
+		all["415"] = failed("No small picture can be made of this one: it has too many pixels, or is broken.", sentence{text: textNoThumbnail}, protocol.TooLarge)
 		all["416"] = object{"description": "No such range."}
 	case e.tag == "files" && len(e.answer) == 0:
 		all["200"] = object{"description": "Done.", "content": object{"text/plain": object{"schema": object{"type": "string"}, "example": ex.Answer}}}
@@ -347,12 +355,12 @@ func (t types) responses(e endpoint, rt route, ex example) (object, error) {
 }
 
 // verdict says which results come with HTTP 200.
-func (e endpoint) verdict() string {
+func (e endpoint) verdict() phrase {
 	codes, _ := e.refusals()
 	if len(codes) == 0 {
-		return "Done."
+		return say("Done.")
 	}
-	return "Done, or refused (" + codesIn(codes) + "): result says which."
+	return say("Done, or refused (%s): result says which.", codesIn(codes))
 }
 
 // failureSchema is the object of any failure.
@@ -365,34 +373,34 @@ func failureSchema() object {
 }
 
 // failed is a failing answer with one of these results.
-func failed(text, detail string, results ...protocol.Code) object {
-	return object{"description": text + " result: " + codesIn(results) + ".", "content": object{"application/json": object{
+func failed(text string, why sentence, results ...protocol.Code) object {
+	return object{"description": say("%s result: %s.", text, codesIn(results)), "content": object{"application/json": object{
 		"schema":  object{"$ref": "#/components/schemas/Failure"},
-		"example": object{"result": results[0], "result_detail": detail}}}}
+		"example": object{"result": results[0], "result_detail": why}}}}
 }
 
 // codesIn lists codes for people.
-func codesIn(codes []protocol.Code) string {
+func codesIn(codes []protocol.Code) verbatim {
 	names := make([]string, len(codes))
 	for i, c := range codes {
 		names[i] = string(c)
 	}
-	return strings.Join(names, ", ")
+	return verbatim(strings.Join(names, ", "))
 }
 
 func failureResponses() object {
 	all := object{}
-	add := func(status int, text, header, detail string, results ...protocol.Code) {
-		r := failed(text, detail, results...)
+	add := func(status int, text, header string, why sentence, results ...protocol.Code) {
+		r := failed(text, why, results...)
 		if header != "" {
 			r["headers"] = object{header: object{"$ref": "#/components/headers/" + header}}
 		}
 		all[fmt.Sprint(status)] = r
 	}
 	for _, f := range failureStatuses {
-		add(f.status, f.text, f.header, f.detail.en, f.results...)
+		add(f.status, f.text, f.header, f.detail, f.results...)
 	}
-	add(http.StatusNotFound, "There is no such file, or it is not for this caller.", "", textNoSuchFile.en, resultFail)
-	add(http.StatusGone, "The endpoint was dropped.", "", fmt.Sprintf(textGone.en, "findSessionRead"), resultFail)
+	add(http.StatusNotFound, "There is no such file, or it is not for this caller.", "", sentence{text: textNoSuchFile}, resultFail)
+	add(http.StatusGone, "The endpoint was dropped.", "", sentence{textGone, []any{"findSessionRead"}}, resultFail)
 	return all
 }

@@ -47,9 +47,9 @@ func userRates(limit float64) *rates {
 	return newRates(limit, max(writeWeight, int(limit*burstTime)))
 }
 
-// uploadBytes is what one caller without a key can upload a second, in all their uploads together: a hundred megabit line's worth and a little.
+// maxUploadRate is what one caller without a key can upload a second, in all their uploads together: a hundred megabit line's worth and a little.
 // More fills disks faster than they take it, and commits of messages wait for the same disk.
-const uploadBytes = 16 << 20
+const maxUploadRate = 16 << 20
 
 func (r *rates) limiter(name string, now time.Time) *rate.Limiter {
 	r.mu.Lock()

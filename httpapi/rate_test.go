@@ -116,7 +116,7 @@ func TestUploadRate(t *testing.T) {
 	for range 4 {
 		up(token)
 	}
-	if took, least := time.Since(begin), time.Duration(4*size-uploadBytes)*time.Second/uploadBytes*9/10; took < least {
+	if took, least := time.Since(begin), time.Duration(4*size-maxUploadRate)*time.Second/maxUploadRate*9/10; took < least {
 		t.Errorf("%d MiB took %v, want at least %v", 4*size>>20, took, least)
 	}
 }

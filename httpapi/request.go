@@ -101,7 +101,7 @@ func (r *request) id(name string, code protocol.Code) string {
 	return v
 }
 
-// user is a user id that has to be there, in the directory's spelling.
+// user is the canonical id of a user that has to be there.
 func (r *request) user(name string) string { return r.userAs(name, protocol.UserIDInvalid) }
 
 // userAs is user with another error for an id that is missing or cannot be.
@@ -234,7 +234,7 @@ func (r *request) field(name string, o gjson.Result, key string, max int) string
 	return text
 }
 
-// member is the user that an object names, in the directory's spelling; "" when it names none.
+// member is the canonical id of the user that an object names; "" when it names none.
 func (r *request) member(name string, o gjson.Result) string {
 	id := r.memberID(name, o)
 	if id == "" {

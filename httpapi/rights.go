@@ -41,7 +41,7 @@ type rights struct {
 
 // rule decides about a call with a user token.
 type rule struct {
-	says string // for the document
+	says phrase // for the document
 	// may is nil, or why not. A parameter that is missing or unreadable gets the error that the handler would give.
 	may func(ctx context.Context, a *API, rt *route, r *request) error
 }
@@ -66,7 +66,7 @@ func own(name string) rule { return ownAs(name, protocol.UserIDInvalid) }
 
 // ownAs is own with another error for an id that is missing or cannot be.
 func ownAs(name string, code protocol.Code) rule {
-	return rule{name + " is the token's user", func(_ context.Context, _ *API, _ *route, r *request) error {
+	return rule{say("%s is the token's user", verbatim(name)), func(_ context.Context, _ *API, _ *route, r *request) error {
 		if user := r.userAs(name, code); r.err == nil && user != r.caller.user {
 			return forbidden(http.StatusForbidden, textNotYours)
 		}
@@ -76,21 +76,21 @@ func ownAs(name string, code protocol.Code) rule {
 
 // member: the parameter names a group of which the caller is a member or the owner.
 func member(name string) rule {
-	return ofGroup(name, "the token's user is a member or the owner of "+name, func(ctx context.Context, a *API, r *request, g store.Group) (bool, error) {
+	return ofGroup(name, say("the token's user is a member or the owner of %s", verbatim(name)), func(ctx context.Context, a *API, r *request, g store.Group) (bool, error) {
 		return a.belongs(ctx, g, r.caller.user)
 	})
 }
 
 // owner: the parameter names a group that the caller owns.
 func owner(name string) rule {
-	return ofGroup(name, "the token's user owns "+name, func(_ context.Context, _ *API, r *request, g store.Group) (bool, error) {
+	return ofGroup(name, say("the token's user owns %s", verbatim(name)), func(_ context.Context, _ *API, r *request, g store.Group) (bool, error) {
 		return protocol.SameUser(g.Owner, r.caller.user), nil
 	})
 }
 
 // ofGroup asks may about the group that a parameter names. Of a group that is gone nothing can be read; calls that would
 // change it are for the handlers, which know what to say to one that is repeated.
-func ofGroup(name, says string, may func(context.Context, *API, *request, store.Group) (bool, error)) rule {
+func ofGroup(name string, says phrase, may func(context.Context, *API, *request, store.Group) (bool, error)) rule {
 	return rule{says, func(ctx context.Context, a *API, rt *route, r *request) error {
 		id := r.id(name, protocol.GroupIDEmpty)
 		if r.err != nil {
@@ -132,8 +132,7 @@ func (a *API) belongs(ctx context.Context, g store.Group, user string) (bool, er
 
 // editor: a member may rename the group, invite, and leave it; only the owner removes others.
 func editor(name string) rule {
-	const says = ": members rename, add and remove themselves, only the owner removes others"
-	return ofGroup(name, "the token's user is a member or the owner of "+name+says, func(ctx context.Context, a *API, r *request, g store.Group) (bool, error) {
+	return ofGroup(name, say("the token's user is a member or the owner of %s: members rename, add and remove themselves, only the owner removes others", verbatim(name)), func(ctx context.Context, a *API, r *request, g store.Group) (bool, error) {
 		if protocol.SameUser(g.Owner, r.caller.user) {
 			return true, nil
 		}
@@ -152,7 +151,7 @@ func editor(name string) rule {
 
 // poster: the parameter names an announcement of a group that the caller owns, or that they posted and are still a member of.
 func poster(name string) rule {
-	return rule{"the token's user owns the group of " + name + ", or posted it and is a member still", func(ctx context.Context, a *API, _ *route, r *request) error {
+	return rule{say("the token's user owns the group of %s, or posted it and is a member still", verbatim(name)), func(ctx context.Context, a *API, _ *route, r *request) error {
 		id := r.announcement(name)
 		if r.err != nil {
 			return r.err
@@ -182,7 +181,7 @@ func poster(name string) rule {
 
 // present: who reads a group's messages, and who does not, are its members of today, which nobody learns who has left it.
 func present(name string) rule {
-	return rule{"of a group's message, is a member or the owner of the group still", func(ctx context.Context, a *API, _ *route, r *request) error {
+	return rule{say("of a group's message, is a member or the owner of the group still"), func(ctx context.Context, a *API, _ *route, r *request) error {
 		id := r.id(name, protocol.IDConflict)
 		if r.err != nil {
 			return r.err
@@ -211,7 +210,7 @@ func present(name string) rule {
 
 // plainType: other types than 0 are what the business suite makes, and rows that the lists of clients make up.
 func plainType(name string) rule {
-	return rule{name + " is 0", func(_ context.Context, _ *API, _ *route, r *request) error {
+	return rule{say("%s is 0", verbatim(name)), func(_ context.Context, _ *API, _ *route, r *request) error {
 		// What is no number the handler refuses.
 		if kind, err := strconv.ParseInt(strings.TrimSpace(r.first(name)), 10, 32); err == nil && kind > 0 {
 			return forbidden(http.StatusForbidden, textPlainType)

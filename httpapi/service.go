@@ -18,7 +18,7 @@ type Service interface {
 	DeleteGroup(ctx context.Context, id string) (deleteTime string, err error)
 	SetGroupPicture(ctx context.Context, id, pic string) error
 	Dissolve(ctx context.Context, id string) error
-	// Notify maps its receivers to their one spelling, all at once; error-008 does not say which of them is none. error-014: its
+	// Notify maps its receivers to their canonical ids, all at once; error-008 does not say which of them is none. error-014: its
 	// key was used for another request.
 	Notify(ctx context.Context, n component.Notice) (component.Noticed, error)
 	// Speak sends a message as a robot. error-014: its msg_id or key was used for another one; error-013: the robot sends too much.
@@ -64,15 +64,18 @@ type Service interface {
 	// UserPresence is available, away or offline.
 	UserPresence(user string) string
 
-	// Look, Devices, Waiting, CountWaiting, Unasking and Treatment answer from memory, at once. Users are given in the directory's spelling.
+	// Look, Devices, Waiting, CountWaiting, Unasking, Treatment, Refusals and PushTrouble answer from memory, at once. Users are given by canonical id.
 	Look(msgID string, users []string) (list []tracking.Sight, delivered int64)
 	Devices(users []string) (list [][]tracking.Device, known bool)
 	Waiting(user string) []store.OfflineMessage
 	CountWaiting(users []string) []int
 	Unasking(n int) []component.Client
 	Treatment(msgType string) (stored, queued, pushed bool)
+	// Refusals are those of an id or, with "", those that concern a user; PushTrouble is why nothing goes out by a channel.
+	Refusals(msgID, user string) []component.Refusal
+	PushTrouble(channel string) string
 
-	// CanonicalID maps any spelling of a user id to the directory's. It refuses (error-008) what cannot be the local part of a JID.
+	// CanonicalID maps any spelling of a user id to the canonical one. It refuses (error-008) what cannot be the local part of a JID.
 	CanonicalID(ctx context.Context, id string) (string, error)
 }
 

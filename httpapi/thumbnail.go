@@ -16,13 +16,13 @@ import (
 // Small pictures are made one at a time, whoever asks, because one takes up to picture.MaxMemory; those that were made lately are
 // kept. They come in a few sizes, so that pages that ask for nearly the same share one.
 const (
-	minThumbnail    = 64   // pixels of the longer side; each size is twice the one before
-	maxThumbnail    = 1024 // the largest
-	thumbnailTime   = 10 * time.Second
-	thumbnailWeight = 10        // against limits.per_user_http, of one that is made
-	keptThumbnails  = 256       // that are kept
-	maxKept         = 128 << 10 // bytes of one that is
-	keptFailures    = 4096      // files that are remembered because they cannot be made small: a page asks each time it shows them
+	minThumbnail      = 64   // pixels of the longer side; each size is twice the one before
+	maxThumbnail      = 1024 // the largest
+	thumbnailTime     = 10 * time.Second
+	thumbnailWeight   = 10        // against limits.per_user_http, of one that is made
+	maxKeptThumbnails = 256       // that are kept
+	maxKept           = 128 << 10 // bytes of one that is
+	maxKeptFailures   = 4096      // files that are remembered because they cannot be made small: a page asks each time it shows them
 )
 
 // thumbnail is a small picture.

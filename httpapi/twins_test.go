@@ -45,7 +45,7 @@ func TestTwins(t *testing.T) {
 				rules++
 				says := ""
 				for _, rule := range rt.callers.user {
-					says += rule.says
+					says += rule.says.in(asItIs)
 				}
 				for i, name := range names {
 					want := 403

@@ -18,7 +18,7 @@ func (a *API) addUser(ctx context.Context, r *request) (any, error) {
 	var ids []string
 	for _, o := range r.users() {
 		users = append(users, store.User{
-			ID:    r.userID(o), // as it is given: it becomes the directory's spelling
+			ID:    r.userID(o), // as it is given: it becomes the canonical one
 			Name:  r.field("userList", o, "user_name", maxName),
 			Login: r.field("userList", o, "acct_login", maxID),
 			Email: r.field("userList", o, "user_email", maxName),

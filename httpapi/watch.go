@@ -14,9 +14,9 @@ import (
 	"tlim/store"
 )
 
-// watchReads is how many reads of a thousand rows one call makes that looks for something in a whole table; where it stopped, its answer
+// maxWatchReads is how many reads of a thousand rows one call makes that looks for something in a whole table; where it stopped, its answer
 // holds next.
-const watchReads = 20
+const maxWatchReads = 20
 
 // deviceRow is a device that is there.
 type deviceRow struct {
@@ -82,7 +82,7 @@ func sift[T any](ctx context.Context, after string, limit int, all bool, read fu
 	if all {
 		page = limit + 1
 	}
-	for range watchReads {
+	for range maxWatchReads {
 		rows, err := read(ctx, after, page)
 		if err != nil {
 			return nil, "", err
@@ -126,7 +126,7 @@ func (a *API) userRows(ctx context.Context, users []store.User) (rows []userRow,
 
 // showUser says all that is known of one user.
 func (a *API) showUser(ctx context.Context, r *request) (any, error) {
-	id := r.user("user_id")
+	id, language := r.user("user_id"), a.language(r)
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -159,7 +159,7 @@ func (a *API) showUser(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	size := sizes[id]
-	return object{"known": there, "presence": known, "user": wholeUser{
+	return object{"known": there, "presence": known, "refused": refusedRows(a.svc.Refusals("", id), language), "user": wholeUser{
 		Login: rows[0].Login, Confirms: rows[0].Confirms, Groups: groups, LastMessage: rows[0].LastMessage, Learned: u.Learned, Left: u.Left, Online: rows[0].Online,
 		Push:  userPush{Code: masked(u.PushCode), OS: u.PushOS, Registered: u.PushCode != ""},
 		Queue: userQueue{Oldest: protocol.TimeOrZero(size.Oldest), Unconfirmed: a.svc.CountWaiting([]string{id})[0], Waiting: size.Rows},
@@ -523,7 +523,7 @@ func (a *API) listPushes(ctx context.Context, r *request) (any, error) {
 			if len(rows) < pushReadPage && len(list) < limit {
 				break
 			}
-			if len(list) == limit || reads >= watchReads {
+			if len(list) == limit || reads >= maxWatchReads {
 				next = cursorOf(at)
 			}
 		}
@@ -586,7 +586,8 @@ func (a *API) showTrace(ctx context.Context, r *request) (any, error) {
 		return nil, r.err
 	}
 	// Memory before the tables: what settles meanwhile is then seen twice instead of not at all.
-	e := evidence{user: user, begun: a.begun, now: a.cfg.Clock(), offline: a.cfg.Offline, language: language, zone: a.cfg.Zone}
+	e := evidence{user: user, begun: a.begun, now: a.cfg.Clock(), offline: a.cfg.Offline, language: language, zone: a.cfg.Zone,
+		refusals: a.svc.Refusals(id, ""), trouble: a.svc.PushTrouble}
 	if user != "" {
 		sights, delivered := a.svc.Look(id, []string{user})
 		e.sight, e.routed = sights[0], delivered
@@ -601,8 +602,9 @@ func (a *API) showTrace(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	t := NewTraced(e.trace, body == 1)
-	answer := object{"confirmed": confirmed, "cut": t.Cut, "files": t.Files, "known": t.Known() || len(unconfirmed)+len(confirmed) > 0, "messages": t.Messages, "msg_id": id,
-		"offline": t.Offline, "pushes": t.Pushes, "receipts": t.Receipts, "remembered": t.Remembered, "unconfirmed": unconfirmed}
+	answer := object{"confirmed": confirmed, "cut": t.Cut, "files": t.Files, "known": t.Known() || len(unconfirmed)+len(confirmed)+len(e.refusals) > 0, "messages": t.Messages, "msg_id": id,
+		"offline": t.Offline, "pushes": t.Pushes, "receipts": t.Receipts, "refused": refusedRows(e.refusals, language),
+		"remembered": t.Remembered, "unconfirmed": unconfirmed}
 	if user != "" {
 		if err := a.gather(ctx, &e); err != nil {
 			return nil, err

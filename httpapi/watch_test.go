@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/component/retention"
 	"tlim/component/tracking"
 	"tlim/store"
@@ -102,6 +103,26 @@ func (r *recorder) Unasking(int) []component.Client {
 
 func (r *recorder) Treatment(msgType string) (stored, queued, pushed bool) {
 	return true, !strings.HasSuffix(msgType, "-999"), true
+}
+
+func (r *recorder) Refusals(msgID, user string) []component.Refusal {
+	list := []component.Refusal{}
+	for _, one := range []component.Refusal{
+		{At: testTime, MsgID: "r1", Type: "MTT-000", From: "zhangsan", To: "lisi", Why: protocol.AsError(protocol.Refuse(protocol.TooLarge, "text is longer than %d characters", 3000))},
+		{At: testTime, MsgID: "r2", From: "wangwu", Why: protocol.AsError(protocol.Refuse(protocol.NotJSON, "the body is not a JSON object"))},
+	} {
+		if msgID == one.MsgID || msgID == "" && (user == one.From || user == one.To) {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+func (r *recorder) PushTrouble(channel string) string {
+	if channel == "jpush" {
+		return "jpush: status 500"
+	}
+	return ""
 }
 
 // TestQueueInPages: memory and rows together, in the order of time, each once however small the pages are.

@@ -21,7 +21,7 @@ class Administrator extends Person {
   async go(name) {
     const menu = this.page.locator('.nav-button')
     if (await menu.isVisible()) await menu.click()
-    await this.page.locator('.side').getByRole('link', { name, exact: true }).click()
+    await this.page.locator('.side').getByRole('link', { name: new RegExp(`^${name}`) }).click() // some have a mark behind their name
     await this.page.locator('.side a[aria-current]', { hasText: name }).waitFor({ state: 'attached' })
   }
 
@@ -103,6 +103,39 @@ step('who got it is told as well, and an id that never came', async () => {
   await page.locator('.verdict h2', { hasText: '没有这条消息的任何记录' }).waitFor()
 })
 
+/** why asks as somebody who has a user and an id, and returns all that is said. */
+async function why(user, id, verdict) {
+  const { page } = admin
+  await admin.go('消息追踪')
+  await page.fill('input[name=user]', user)
+  await page.fill('input[name=msg_id]', id)
+  await page.keyboard.press('Enter')
+  await page.locator('.verdict h2', { hasText: verdict }).waitFor()
+  await page.locator('.verdict', { hasText: user || id }).waitFor()
+  return admin.content.innerText()
+}
+
+step('a push that fails is said with its reason, in the verdict and among the pushes', async () => {
+  const { page } = admin
+  await why(world.asleep, world.unwoken, '在离线队列中')
+  await page.locator('.verdict', { hasText: /推送（webhook）失败 \d+ 次.*原因：webhook: status 500/ }).waitFor()
+  await admin.go('推送')
+  if (!world.brief) await page.locator('.alarm', { hasText: '推送通道失败' }).filter({ hasText: 'status 500' }).waitFor() // known within 5 s
+  await page.locator('tr', { hasText: world.asleep }).getByRole('link', { name: '追踪' }).click()
+  await page.locator('.verdict', { hasText: 'status 500' }).waitFor()
+})
+
+step('a phone that went before it confirmed, and a message that was refused, which no list of messages has', async () => {
+  const { page } = admin
+  assert.match(await why(world.gone, world.dropped, '在离线队列中'), /消息已发给手机，但手机在确认之前断开/)
+  assert.match(await why(absent, world.refused, '消息被拒绝'), /没有发给任何人。原因：text 超过 3000 个字符（error-012）/)
+  await page.fill('input[name=msg_id]', '')
+  await page.keyboard.press('Enter')
+  await page.locator('tr', { hasText: 'text 超过 3000 个字符' }).locator('a:has-text("追踪")').click()
+  await page.locator('.verdict.bad h2', { hasText: '消息被拒绝' }).waitFor()
+  await admin.shot('refused')
+})
+
 step('a user and their queue; hostile names are text', async () => {
   const { page } = admin
   await admin.go('用户')
@@ -176,6 +209,10 @@ step('clean-up: counted, run after a word, and done', async () => {
   await page.locator('.run h2', { hasText: '清理完成' }).waitFor()
   await admin.accessible('clean-up')
   await admin.shot('cleanup')
+})
+
+step('a message that waited longer than the queue is kept: so it is said, with the key', async () => {
+  assert.match(await why(world.long, world.expired, '等待过久被清理'), /等满 1 天（cleanup.offline_days）后被清理/)
 })
 
 step('a notice, receiver by receiver, and those who have not read it are reminded', async () => {

@@ -36,6 +36,40 @@ step('a text goes both ways, is acknowledged, counted as unread and as read', as
   await zhang.shot('one-to-one')
 })
 
+if (world.bosh) {
+  step('an emoji is picked by keyboard; an upload shows how far it is, is cancelled, fails in words and is tried again', async () => {
+    const { page } = zhang
+    await page.click('[aria-label="表情"]')
+    await page.locator('.emoji-picker button:focus').waitFor()
+    await page.keyboard.press('ArrowRight')
+    await page.keyboard.press('Enter')
+    await page.locator('.emoji-picker').waitFor({ state: 'detached' })
+    await page.keyboard.press('Enter')
+    await li.page.locator('.bubble.big', { hasText: '😁' }).waitFor()
+    await page.click('[aria-label="表情"]')
+    await page.keyboard.press('Escape')
+    await page.locator('.emoji-picker').waitFor({ state: 'detached' })
+
+    const line = await zhang.context.newCDPSession(page)
+    const speed = (uploadThroughput) => line.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput })
+    const file = (name, bytes) => page.setInputFiles('input[type=file] >> nth=1', { name, mimeType: 'application/octet-stream', buffer: Buffer.alloc(bytes, 'x') })
+    await speed(500_000)
+    await file('不要了.bin', 3_000_000)
+    await until('it is on its way', () => page.locator('.uploads progress').evaluate((p) => p.value > 0 && p.value < p.max))
+    await page.click('[aria-label="取消上传"]')
+    await page.locator('.uploads').waitFor({ state: 'detached' })
+    await speed(-1)
+    await line.detach()
+    await page.route('**/uploadForJsonFileId', (route) => route.abort('connectionreset'))
+    await file('再来一次.bin', 3_000)
+    await page.locator('.uploads .failed', { hasText: '上传失败：无法连接到服务器' }).waitFor()
+    await page.unroute('**/uploadForJsonFileId')
+    await page.click('.uploads button:has-text("重试")')
+    await li.page.locator('.file-card', { hasText: '再来一次' }).waitFor()
+    assert.equal(await li.page.locator('.file-card', { hasText: '不要了' }).count(), 0)
+  })
+}
+
 if (!world.brief) {
   step('the page answers pings', async () => {
     await until('the address of the page', () => li.jid)
@@ -149,6 +183,35 @@ if (!world.brief) {
     await li.shot('files')
   })
 
+  step('what is no picture is never carried out: chosen as one, and opened by its address', async () => {
+    const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="50" height="50" onload="globalThis.xss=20"><script>globalThis.xss=21;document.title="hurt"</script></svg>'
+    const both = Buffer.concat([Buffer.from('GIF89a/*'), Buffer.alloc(20), Buffer.from('*/=1;document.title="hurt";<html><script>document.title="hurt"</script>')])
+    const uploads = []
+    const noted = async (r) => r.url().includes('uploadForJsonFileId') && uploads.push((await r.json()).fileId)
+    zhang.page.on('response', noted)
+    await zhang.page.setInputFiles('input[type=file] >> nth=0', { name: '红色方块.svg', mimeType: 'image/svg+xml', buffer: Buffer.from(svg) })
+    await li.page.locator('.file-card', { hasText: '红色方块' }).waitFor() // a file, for it is no picture
+    await zhang.page.setInputFiles('input[type=file] >> nth=0', { name: '两样.gif', mimeType: 'image/gif', buffer: both })
+    const broken = li.page.locator('.picture', { hasText: '无法预览' })
+    await broken.click()
+    await li.page.locator('.lightbox', { hasText: '不是浏览器能显示的图片' }).waitFor()
+    await li.page.keyboard.press('Escape')
+    await until('both ids', () => uploads.length === 2)
+    zhang.page.off('response', noted)
+    const asked = li.page.waitForRequest((r) => r.headers()['authorization'])
+    await li.page.locator('.file-card', { hasText: '红色方块' }).click()
+    const token = (await asked).headers()['authorization'].slice('Bearer '.length)
+    for (const id of uploads) {
+      const tab = await li.context.newPage()
+      const saved = tab.waitForEvent('download')
+      await tab.goto(`${world.url}/upload/mobileFileDownload?fileId=${id}&access_token=${token}`).catch(() => undefined) // it leads to no page
+      await saved
+      assert.equal(await tab.title(), '')
+      await tab.close()
+    }
+    for (const p of [zhang, li]) assert.equal(await p.page.evaluate(() => globalThis.xss), undefined)
+  })
+
   step('a message is revoked, for both', async () => {
     await zhang.say('这条发错了')
     await li.sees('这条发错了')
@@ -227,6 +290,21 @@ if (!world.brief) {
     await page.fill('dialog textarea', '10 月 1 日至 8 日放假。')
     await page.click('dialog button[type=submit]')
     await page.locator('.announcement', { hasText: '1 日至 8 日' }).waitFor()
+    await page.locator('.announcement button', { hasText: '删除' }).click()
+    await page.click('dialog .danger')
+    await page.locator('.announcement').waitFor({ state: 'detached' })
+
+    await page.click('.members [aria-label="移出群聊 王五"]')
+    await page.click('dialog .danger')
+    await page.locator('h3', { hasText: '2 位成员' }).waitFor()
+    for (const [p, who] of [[zhang, '你'], [li, '张三']]) await p.event(`${who}将王五移出了群聊`).waitFor()
+    await page.click('.details [aria-label="邀请成员"]')
+    await page.fill('dialog input[type=search]', ww)
+    await page.locator('dialog .person', { hasText: ww }).first().click()
+    await page.click('dialog button[type=submit]')
+    await page.locator('h3', { hasText: '3 位成员' }).waitFor()
+    for (const [p, who] of [[zhang, '你'], [li, '张三']]) await p.event(`${who}邀请王五加入了群聊`).waitFor()
+    await zhang.event('你将群名称改为“产品研发”').waitFor()
 
     await page.fill('.details input[type=search]', '版本计划')
     await page.keyboard.press('Enter')
@@ -264,6 +342,14 @@ if (!world.brief) {
     await li.sees('从手机网页上发的')
     await other.accessible('a narrow screen')
     await other.shot('phone')
+    for (const width of [390, 320, 640]) { // 640: a screen of 1,280 at 200 %
+      await other.page.setViewportSize({ width, height: 568 })
+      await other.page.click('[aria-label="会话详情"]')
+      assert.equal(await other.page.locator('.details').evaluate((d) => d.offsetWidth), width, 'the details have the whole screen')
+      await other.page.click('.details [aria-label="关闭"]')
+      assert.ok(await other.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `nothing is wider than ${width}`)
+    }
+    await other.page.setViewportSize({ width: 390, height: 780 })
     await other.page.goBack()
     await other.page.locator('.sidebar').waitFor()
     await other.shot('phone-list')
@@ -353,6 +439,8 @@ step('the server is killed and comes back: it is said in words, and nothing is l
   await zhang.page.locator('.connection', { hasText: /重试|重新连接/ }).waitFor()
   await zhang.say('断线时写的')
   await zhang.page.locator('article[data-status=pending]', { hasText: '断线时写的' }).waitFor()
+  await zhang.page.locator('.chat-title p', { hasText: '在线状态未知' }).waitFor()
+  assert.equal(await zhang.page.locator('.conversation .dot').count(), 0, 'of nobody it is known whether they are there')
   await zhang.shot('away')
   await ask('start/server')
   // By itself it would take half a minute at most; the browser says that the network is back.
@@ -364,6 +452,7 @@ step('the server is killed and comes back: it is said in words, and nothing is l
   }
   await li.sees('断线时写的')
   await zhang.page.locator('article[data-status=sent]', { hasText: '断线时写的' }).waitFor()
+  await zhang.page.locator('.chat-title p', { hasText: /^在线$/ }).waitFor()
   await li.say('我也回来了')
   await zhang.sees('我也回来了')
   for (const p of [zhang, li]) {
@@ -384,6 +473,63 @@ if (!world.brief) {
     await zhang.go('李四')
     await zhang.page.locator('article[data-status=sent]', { hasText: '关闭页面之前写的' }).waitFor()
     assert.equal(await zhang.message('关闭页面之前写的').count(), 1)
+  })
+
+  step('at the login: tlim, then the server is away; it is said in words, and the login goes on by itself', async () => {
+    for (const what of ['tlim', 'server']) {
+      const p = await Person.open(ww, {}, '/')
+      await p.page.waitForSelector('input[name=password]')
+      await ask(`kill/${what}`)
+      await p.page.fill('input[name=username]', ww)
+      await p.page.fill('input[name=password]', `secret-${ww}`)
+      await p.page.click('button[type=submit]')
+      await p.page.locator('.login-error', { hasText: '无法连接到服务器 · 正在重试，恢复后自动登录' }).waitFor()
+      await ask(`start/${what}`)
+      await p.page.waitForSelector('.sidebar')
+      await p.end()
+    }
+    // And where the page cannot ask what it needs before a login.
+    const p = await Person.open(ww, {}, '/')
+    let away = true
+    await p.page.route('**/web/config.json', (route) => (away ? route.abort() : route.continue()))
+    await p.page.reload()
+    await p.page.locator('.splash', { hasText: '正在重试' }).waitFor()
+    away = false
+    await p.page.waitForSelector('input[name=password]')
+    await p.end()
+    await zhang.page.locator('.connection.shown').waitFor({ state: 'detached' })
+  })
+
+  step('two users in two tabs of one browser, one of them with a clock that is an hour off', async () => {
+    for (const off of [3_600_000, -3_600_000]) {
+      const tab = await zhang.context.newPage()
+      await tab.addInitScript((by) => {
+        const real = Date
+        globalThis.Date = class extends real {
+          constructor(...of) {
+            super(...(of.length ? of : [real.now() + by]))
+          }
+          static now() {
+            return real.now() + by
+          }
+        }
+      }, off)
+      const wang = new Person(ww, tab, zhang.context)
+      await tab.goto(`${world.url}/`)
+      await wang.signIn()
+      await wang.startChat(ls)
+      const [theirs, mine] = [`时钟偏差 ${off}`, `同一浏览器 ${off}`]
+      await wang.say(theirs)
+      await zhang.say(mine)
+      await tab.locator('article[data-status=sent]', { hasText: theirs }).waitFor()
+      await zhang.page.locator('article[data-status=sent]', { hasText: mine }).waitFor()
+      await li.sees(mine)
+      assert.equal(await wang.message(mine).count() + await zhang.message(theirs).count(), 0, 'each has their own')
+      // Messages that stand together have one time, above them: where many do it is out of sight.
+      for (const told of await tab.locator('article time').evaluateAll((all) => all.slice(-1).map((one) => one.dateTime))) assert.ok(Math.abs(new Date(told).getTime() - Date.now()) < 5 * 60_000, `the time is the server's: ${told}`)
+      wang.check()
+      await tab.close()
+    }
   })
 
   step('by keyboard alone, in English, dark', async () => {

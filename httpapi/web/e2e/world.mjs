@@ -42,11 +42,9 @@ export class Person {
       // The network's own lines are no fault: servers are killed here.
       if (/Content Security Policy|violates|Vue warn/i.test(m.text())) this.faults.push(m.text())
     })
-    page.on('response', async (r) => {
-      if (!r.url().includes('/xmpp/')) return
-      const jid = /<jid[^>]*>([^<]+)<\/jid>/.exec(await r.text().catch(() => ''))
-      if (jid) this.jid = jid[1]
-    })
+    const heard = (text) => (this.jid = /<jid[^>]*>([^<]+)<\/jid>/.exec(text)?.[1] ?? this.jid)
+    page.on('response', async (r) => r.url().includes('/xmpp/') && heard(await r.text().catch(() => '')))
+    page.on('websocket', (s) => s.on('framereceived', ({ payload }) => heard(String(payload))))
   }
 
   /** open opens a page of tlim's, and does not log in. */

@@ -43,6 +43,20 @@ export function oneLine(text: string, max = 120): string {
   return `${line.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…` // no half of a sign
 }
 
+/** fileName is the name of a file of somebody else's: one line, of which a long one keeps its end, because that says what the file is. */
+export function fileName(name: string, max = 120): string {
+  const line = oneLine(name.replace(/[\u0000-\u001f\u007f-\u009f]/gu, ' '), Infinity)
+  if (line.length <= max) return line
+  const end = ending(line)
+  return oneLine(line, max - end.length) + end
+}
+
+/** ending is what is never left out of a file's name: its suffix, and a little in front of it. */
+export function ending(name: string): string {
+  const suffix = /\.[\p{L}\p{N}]{1,10}$/u.exec(name)?.[0] ?? ''
+  return suffix && [...name.slice(0, -suffix.length)].slice(-2).join('') + suffix
+}
+
 const emoji = /^(?:\p{Extended_Pictographic}(?:\ufe0f|\u200d\p{Extended_Pictographic}|\p{Emoji_Modifier})*\s*){1,3}$/u
 export const onlyEmoji = (text: string) => text.length <= 30 && emoji.test(text)
 

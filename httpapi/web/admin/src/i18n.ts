@@ -177,6 +177,12 @@ const texts = {
   readWeb: ['网页端已读', 'on the web'],
   readPhone: ['手机已读', 'on a phone'],
   whatToDo: ['怎么办', 'What to do'],
+  idMessage: ['消息', 'message'],
+  idRevoke: ['撤回', 'revoke'],
+  idLive: ['有效', 'live'],
+  idRevoked: ['已撤回', 'revoked'],
+  refusedMessages: ['被拒绝的消息', 'Messages that were refused'],
+  refusedText: ['这些消息没有保存，也没有发给任何人；发送方的客户端收到了错误。只记得 tlim 启动以来、每位发送者最近的 20 条。', 'They were not stored and went to nobody; the sender’s client got the error. Remembered are those since the start, of each sender the last 20.'],
   // notices
   caller: ['调用方', 'Caller'],
   time: ['时间', 'Time'],
@@ -206,6 +212,7 @@ const texts = {
   pwDead: ['注册已失效', 'registration is dead'],
   pwRefused: ['被拒绝', 'refused'],
   pwExpired: ['已过期', 'expired'],
+  pwUnmeant: ['不适用', 'not meant for it'],
   // pushes
   channel: ['通道', 'Channel'],
   tries: ['失败次数', 'Failed'],
@@ -217,7 +224,9 @@ const texts = {
   stateFailed: ['已放弃', 'Given up'],
   stateWaiting: ['等待中', 'Waiting'],
   channelFails: ['{channel} 推送通道失败', 'The channel {channel} fails'],
+  channelWhy: ['原因：', 'The reason: '],
   andMore: ['及另外 {n} 人', 'and {n} more'],
+  pushNotSetUp: ['未配置推送：离线用户的手机不会被唤醒。配置项 push.jpush 或 push.webhook。', 'No push is set up: phones of absent users are not woken. The keys are push.jpush and push.webhook.'],
   noFailing: ['没有失败的推送', 'No push fails'],
   // callers
   keyless: ['没有密钥的调用', 'Calls without a key'],
@@ -246,6 +255,7 @@ const texts = {
   table: ['表', 'Table'],
   keptDays: ['保留', 'Kept'],
   days: ['{n} 天', '{n} days'],
+  oneDay: ['1 天', '1 day'],
   forever: ['永久', 'for ever'],
   wouldRemove: ['将删除', 'Would be removed'],
   leftAlone: ['跳过', 'Left alone'],
@@ -340,6 +350,12 @@ export function word(words: Partial<Record<string, Key>>, name: string): string 
   return key ? t(key) : name
 }
 
+/** What became of a push for one receiver. */
+export const outcomeWords: Partial<Record<string, Key>> = {
+  waits: 'pwWaiting', waiting: 'pwWaiting', sent: 'pwSent', withdrawn: 'pwWithdrawn', repeated: 'pwRepeated', dead: 'pwDead', refused: 'pwRefused', expired: 'pwExpired',
+  unmeant: 'pwUnmeant',
+}
+
 export const whatWords: Partial<Record<string, [zh: string, en: string]>> = {
   'keys/new': ['新建密钥', 'make a key'], 'keys/end': ['停用密钥', 'end a key'], 'cleanup/run': ['数据清理', 'clean-up'], 'cleanup/stop': ['停止清理', 'stop the clean-up'],
   'tokens/revoke': ['吊销令牌', 'revoke tokens'], 'notices/remind': ['提醒未读', 'remind'],
@@ -359,6 +375,7 @@ export const verdicts: Partial<Record<string, Verdict>> = {
   robot: { tone: 'plain', title: ['这是机器人：没有等待它的副本', 'This is a robot, and nothing waits for it'], advice: ['机器人没有手机：它的程序用 getOffline 和历史记录读取消息。', 'A robot has no phone: its program reads by getOffline and from histories.'] },
   unproved: { tone: 'bad', title: ['发给了当时在线的设备，是否收到无法证明', 'It went to a device that was there: whether it arrived nothing proves'], advice: ['没有确认，网络断开的瞬间就会丢消息而不被发现。请让客户端应答 ping 或发回执（升级客户端；offline.confirm 不要设为 presence），并从历史记录补取。', 'Without a confirmation, what comes while a network breaks is lost and nobody notices. Have the client answer pings or send receipts (update it; do not set offline.confirm to presence); the history has the message.'] },
   not_routed: { tone: 'wait', title: ['服务器还没有确认转发', 'The server has not proved that it routed it'], advice: ['与 Openfire 的连接中断时会这样：恢复后会再次投递。请看概览中的连接状态。', 'So it is while the link to Openfire is down: it is delivered again when the link is back. See the link on the overview.'] },
+  refused: { tone: 'bad', title: ['消息被拒绝，没有发给任何人', 'It was refused, and went to nobody'], advice: ['请发送方按上面的原因改正后重新发送；如果客户端没有显示“发送失败”，是客户端没有处理错误。', 'Have the sender mend what the reason says, and send it again. A client that did not show that it failed does not look at errors.'] },
   revoked: { tone: 'plain', title: ['消息已被撤回', 'It was revoked'], advice: ['发送者撤回了它，所有人都不再能看到。', 'Its sender revoked it; nobody sees it any more.'] },
   removed: { tone: 'plain', title: ['消息已被删除或清理', 'It was removed, or cleaned up'], advice: ['超过保留期的消息会被清理（cleanup.days）。', 'Messages older than cleanup.days are removed.'] },
   not_member: { tone: 'bad', title: ['该用户当时不在这个群里', 'They were not a member of the group'], advice: ['请群主邀请该用户；加入之前的消息不会补发。', 'Have the owner invite them; what was written before is not sent to them.'] },
@@ -368,7 +385,7 @@ export const verdicts: Partial<Record<string, Verdict>> = {
   joined_later: { tone: 'bad', title: ['该用户在这条消息之后才入群', 'They joined the group after it'], advice: ['入群之前的消息不会发给新成员，可在群历史中查看。', 'New members are not sent what was written before; the group’s history has it.'] },
   not_addressed: { tone: 'bad', title: ['这条消息不是发给该用户的', 'It was not addressed to them'], advice: ['请核对用户账号与消息编号。', 'Check the user id and the message id.'] },
   not_queued: { tone: 'bad', title: ['这类消息不进入离线队列', 'Messages of this kind do not wait for absent phones'] },
-  unknown: { tone: 'plain', title: ['没有这条消息的记录', 'Nothing is known of this message'], advice: ['它没有到达 tlim、被拒绝、属于不存储的类型，或已被清理。', 'It never came to tlim, was refused, is of a kind that is not stored, or was cleaned up.'] },
+  unknown: { tone: 'plain', title: ['没有这条消息的记录', 'Nothing is known of this message'], advice: ['请先核对编号。编号无误时，多半是发送方的网络断开，消息没有到达：请看发送方是否显示“发送失败”，或不填编号、只填用户和时间查询。', 'Check the id first. If it is right, the sender’s network was probably down and the message never came: see whether their client shows that it failed, or ask by user and time without an id.'] },
 }
 
 export const pick = (pair: [zh: string, en: string]): string => pair[language.value === 'zh' ? 0 : 1]

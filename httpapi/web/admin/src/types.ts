@@ -10,7 +10,7 @@ export interface State {
   link: Part; database: Part & { engine: string; version: string; last_commit?: number }; users: Part; messages: Part
   queue: { waiting: number; in_flight: number; backlog: number; unconfirmed: number; rows_due: number }
   devices: number
-  pushes: { channel: string; waiting: number; failing: boolean }[]
+  pushes: { channel: string; waiting: number; failing: boolean; text?: string }[]
   totals: { messages: number; deliveries: number; commits: number; losses: number; refused: number }
   samples: Sample[]
   losses: Loss[]
@@ -34,6 +34,9 @@ export interface Member { user_id: string; user_name?: string; since?: number; w
 
 export interface Waiting { msg_id: string; msg_type: string; msg_from: string; session_id: string; msg_time?: number; state: string; waits_since?: number; web_had_it: boolean }
 
+/** A message that was refused. */
+export interface Refusal { at: number; code: string; text: string; msg_id?: string; msg_type?: string; msg_from?: string; msg_to?: string }
+
 export interface Fact { what: string; at?: number; text: string }
 export interface Trace {
   msg_id: string; known: boolean
@@ -46,6 +49,7 @@ export interface Trace {
   cut: string[]
   unconfirmed: { user_id: string; state: string; sent?: number }[]
   confirmed: { user_id: string; how: string; at?: number }[]
+  refused: Refusal[]
   explanation?: { user_id: string; verdict: string; text: string; facts: Fact[] }
 }
 

@@ -29,7 +29,8 @@ export interface Conversation {
   error: string
   draft: string
   members: Member[] | null
-  presence: Map<string, string>
+  /** Of the members of a group; null while nothing is known. */
+  presence: Map<string, string> | null
   /** How many have read the user's own messages, by msg_id. */
   readCounts: Map<string, number>
   /** The group is gone, or the user is not in it any more. */
@@ -91,6 +92,7 @@ export class Chat {
   #previews: Conversation[] = []
   #previewing = 0
   #toast = 0
+  #streams = 0
   #soon = 0
   #stop: (() => void)[] = []
 
@@ -100,7 +102,10 @@ export class Chat {
     this.client = client
     this.#markers = new Markers(localStorage, `tlim.read.${config.domain}.${user}.`)
     const c = this.client
-    c.on('state', (s) => (this.state.value = s))
+    c.on('state', (s) => {
+      this.state.value = s
+      if (s.phase !== 'online') this.#forgetPresence()
+    })
     c.on('online', () => void this.#refresh())
     c.on('message', (m) => this.#message(m))
     c.on('receipt', (r) => this.#receipt(r))
@@ -188,7 +193,7 @@ export class Chat {
       c = shallowReactive({
         id, group, type: seed.type ?? (group ? 0 : 99), name: seed.name ?? '', picture: seed.picture ?? '', owner: seed.owner ?? '', modified: seed.modified ?? 0,
         unread: 0, last: null, version: 0, timeline: markRaw(new Timeline()), uploads: shallowReactive<Upload[]>([]), loaded: 'no' as const, loadingOlder: false, error: '', draft: '',
-        members: null, presence: new Map(), readCounts: shallowReactive(new Map<string, number>()), closed: false, unseen: new Set<string>(), told: new Set<string>(), previewed: false, newBehind: '',
+        members: null, presence: null, readCounts: shallowReactive(new Map<string, number>()), closed: false, unseen: new Set<string>(), told: new Set<string>(), previewed: false, newBehind: '',
       })
       this.conversations.set(id, c)
       // Its name is in the server's list.
@@ -210,9 +215,28 @@ export class Chat {
     const open = this.find(this.current.value)
     const people = [...new Set([...(open ? [open] : []), ...this.seen])].filter((c) => !c.group && c.id !== systemConversation).slice(0, maxAsked)
     if (people.length === 0) return
+    const streams = this.#streams
     try {
-      for (const [id, show] of await this.client.findUserPresence(people.map((c) => c.id))) this.presence.set(id.toLowerCase(), show)
-    } catch { /* who may not be seen is shown without; the next call asks again */ }
+      const found = await this.client.findUserPresence(people.map((c) => c.id))
+      if (streams !== this.#streams) return
+      for (const [id, show] of found) this.presence.set(id.toLowerCase(), show)
+    } catch {
+      for (const c of people) this.presence.delete(c.id.toLowerCase()) // what it was a while ago is no answer; the next call asks again
+    }
+  }
+
+  /** membersPresence asks who of a group is there. */
+  async membersPresence(c: Conversation): Promise<void> {
+    const streams = this.#streams
+    const found = await this.client.presence(c.id).catch(() => null)
+    if (streams === this.#streams) c.presence = found
+  }
+
+  /** #forgetPresence is for a page whose link is down: who is there it does not know. */
+  #forgetPresence(): void {
+    this.#streams++
+    this.presence.clear()
+    for (const c of this.conversations.values()) c.presence = null
   }
 
   /** shows is the presence of a person; undefined while nobody said anything of them. */
@@ -231,6 +255,7 @@ export class Chat {
     for (const c of this.conversations.values()) if (c.loaded === 'fresh') c.loaded = 'stale'
     const open = this.conversations.get(this.current.value)
     if (open) void this.#newest(open)
+    if (open?.members) void this.membersPresence(open)
     await Promise.all([this.#list(), this.names.has(this.me) ? undefined : this.#ownName()])
   }
 
@@ -392,6 +417,7 @@ export class Chat {
     if (c.group && e instanceof TlimError && (e.code === 'error-009' || e.code === 'error-011')) c.closed = true
   }
 
+  /** reload reads the newest messages anew: after a change of a group, which is told to the others alone. */
   reload(c: Conversation): Promise<void> {
     return this.#newest(c)
   }
@@ -437,7 +463,7 @@ export class Chat {
       c.name = g.name
       c.owner = g.owner
       for (const m of g.members) this.#call(m.id, m.name, m.robot)
-      c.presence = await this.client.presence(c.id)
+      await this.membersPresence(c)
     } catch (e) {
       this.#gone(c, e)
     }
@@ -581,14 +607,14 @@ export class Chat {
   }
 
   /** upload sends files, one after the other; each is shown with its progress until it is a message. */
-  async upload(c: Conversation, files: File[], as?: FileKind): Promise<void> {
+  async upload(c: Conversation, files: File[]): Promise<void> {
     for (const file of files) {
       const max = this.config.files.max_size
       if (file.size > max) {
         this.say(`${oneLine(file.name, 60)}：${t('tooLarge', { n: size(max) })}`, 'error')
         continue
       }
-      await this.#upload(c, shallowReactive({ id: ++this.#toast, file, kind: as ?? kindOf(file), sent: 0, error: '', stop: new AbortController() }))
+      await this.#upload(c, shallowReactive({ id: ++this.#toast, file, kind: kindOf(file), sent: 0, error: '', stop: new AbortController() }))
     }
   }
 
@@ -643,6 +669,7 @@ export class Chat {
   async invite(c: Conversation, people: Person[]): Promise<void> {
     const skipped = await this.does(this.client.invite(c.id, people.map((p) => ({ user_id: p.id, user_name: p.name }))))
     if (skipped) this.#tellSkipped(skipped)
+    void this.reload(c)
     await this.loadMembers(c)
   }
 

@@ -8,7 +8,8 @@ const texts = {
   welcome: ['企业即时通讯', 'Messages at work'],
   insecure: ['当前连接未加密，密码和消息可能被他人看到。', 'This connection is not encrypted: others may see the password and the messages.'],
   loadingConfig: ['正在连接…', 'Connecting…'],
-  configFailed: ['无法连接到服务器', 'The server cannot be reached'],
+  configFailed: ['无法连接到服务器，正在重试', 'The server cannot be reached; this page keeps trying'],
+  loginAgain: ['正在重试，恢复后自动登录', 'trying again; you are signed in when it is back'],
   needBoth: ['请输入账号和密码', 'Enter the account and the password'],
   // state
   connecting: ['正在连接…', 'Connecting…'],
@@ -16,6 +17,7 @@ const texts = {
   waiting: ['连接已断开，{n} 秒后重试', 'The connection is gone; next try in {n} s'],
   away: ['离开', 'Away'],
   busy: ['忙碌', 'Busy'],
+  presenceUnknown: ['在线状态未知', 'Not known whether online'],
   // list
   conversations: ['会话', 'Conversations'],
   newChat: ['发起聊天', 'New chat'],
@@ -128,7 +130,8 @@ const texts = {
   download: ['下载', 'Download'],
   downloading: ['下载中…', 'Loading…'],
   noPreview: ['无法预览，点击查看原图', 'No preview; open it to see the picture'],
-  fileGone: ['文件不存在或已被清理', 'The file is gone'],
+  fileGone: ['图片已不存在，或不是图片', 'The picture is gone, or is none'],
+  noPicture: ['这不是浏览器能显示的图片，可以下载后查看', 'The browser cannot show this as a picture; it can be downloaded'],
   loadingOlder: ['正在加载…', 'Loading…'],
   beginning: ['没有更早的消息了', 'This is the beginning'],
   noMessages: ['还没有消息，打个招呼吧', 'No messages yet. Say hello'],

@@ -1,7 +1,7 @@
 // A message in one line: for the list of conversations, and for the grey lines between messages.
 import { type Item, type Message, string } from 'tlim-client'
 import { t, language } from './i18n.ts'
-import { oneLine } from 'shared/text.ts'
+import { fileName, oneLine } from 'shared/text.ts'
 
 type NameOf = (id: string) => string
 
@@ -80,7 +80,7 @@ function content(m: Message): string {
     case '001':
       return t('picture')
     case '002':
-      return `${t('file')} ${oneLine(string(b['fileName']))}`.trim()
+      return `${t('file')} ${fileName(string(b['fileName']))}`.trim()
     case '003':
       return t('voice')
     case '004':

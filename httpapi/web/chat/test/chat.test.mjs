@@ -101,3 +101,29 @@ test('a list that was on its way when a group was left does not bring it back; o
   await settled()
   assert.equal(chat.find('g1', true)?.name, 'team', 'somebody took the user in again')
 })
+
+test('a page whose link is down knows of nobody whether they are there, and asks again when it is up', async () => {
+  let asked = 0
+  let groups = 0
+  const { chat, stream, clock } = await opened({
+    findWebSessions: { result: 'ok', sessions: [group, { ...group, session_id: 'lisi', session_name: '李四', session_type: 99 }] },
+    findUserPresence: () => (asked++, { result: 'ok', presence: [{ user_id: 'lisi', status: 'available' }] }),
+    findPresence: () => (groups++, [{ user_id: 'lisi', status: 'available' }]),
+  })
+  await chat.openWith('lisi')
+  chat.seen = [chat.find('lisi')]
+  const c = chat.find('g1', true)
+  await chat.open(c)
+  await settled()
+  await chat.loadMembers(c)
+  stream.events.presence('wangwu', 'phone', 'available')
+  assert.deepEqual([chat.shows('wangwu'), c.presence?.get('lisi')], ['available', 'available'])
+  stream.down()
+  assert.deepEqual([chat.shows('lisi'), chat.shows('wangwu'), c.presence], [undefined, undefined, null])
+  const before = [asked, groups]
+  clock.forward(5000)
+  stream.up()
+  await settled()
+  assert.ok(asked > before[0] && groups > before[1], `asked ${before} times before and ${[asked, groups]} after`)
+  assert.deepEqual([chat.shows('lisi'), c.presence?.get('lisi')], ['available', 'available'])
+})

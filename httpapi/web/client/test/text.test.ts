@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { oneLine, pieces } from '../../shared/text.ts'
+import { ending, fileName, oneLine, pieces } from '../../shared/text.ts'
 
 test('a text that would make an expression look for ever is taken apart at once', () => {
   const began = Date.now()
@@ -20,4 +20,13 @@ test('a line has no marks of direction', () => {
 
 test('a line that is too long says so, and ends in no half of a sign', () => {
   assert.deepEqual([oneLine('12345', 5), oneLine('123456', 5), oneLine('123😀56', 5), oneLine(`${' '.repeat(20)}1`, 5)], ['12345', '1234…', '123…', '…'])
+})
+
+test("a file's name is one line, and a long one keeps what the file is", () => {
+  assert.equal(fileName('photo\u202egnp.exe'), 'photognp.exe')
+  assert.equal(fileName('a\u0000b\tc\u007f\n.pdf'), 'a b c .pdf')
+  const long = `${'长'.repeat(300)}终稿.pdf`
+  assert.deepEqual([fileName(long).length, fileName(long).slice(-8)], [120, '长…终稿.pdf'.slice(-8)])
+  assert.equal(fileName(`x${'.'.repeat(200)}`, 10), 'x........…')
+  assert.deepEqual([ending('路线图终稿.pdf'), ending('README'), ending('.profile'), ending('a.tar.gz')], ['终稿.pdf', '', '.profile', 'ar.gz'])
 })
