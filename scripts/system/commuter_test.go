@@ -48,7 +48,7 @@ func (c *commuter) come(ctx context.Context, resource string, more ...lab.Option
 			if err != nil {
 				return
 			}
-			if m.Type != "error" && m.Body != "" && m.Subject != "ASYNC" {
+			if m.Type != "error" && m.Body != "" {
 				c.saw(m.ID)
 			}
 		}

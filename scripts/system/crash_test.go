@@ -70,7 +70,9 @@ func (c *cast) verdict(connected bool) {
 	repeats := 0
 	for _, d := range devices {
 		repeats += d.sound(t)
-		d.storedFirst(t, c.ledger)
+		if !c.w.clocks {
+			d.storedFirst(t, c.ledger)
+		}
 	}
 	for _, user := range []string{c.zhao, c.qian, c.sun()} {
 		once(t, "the queue of "+user, c.w.queue(user), nil)

@@ -277,7 +277,7 @@ func (a *arrivals) inOrder(t *testing.T, order []string) {
 	}
 }
 
-// storedFirst fails the test when a message came before the server's clock stored it. All run on one machine and one clock; the server's runs
+// storedFirst fails the test when a message came before the server's clock stored it, where all run on one machine and one clock; the server's runs
 // ahead by a millisecond for each message that it takes in one.
 func (a *arrivals) storedFirst(t *testing.T, l *ledger) {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"tlim/scripts/lab"
 )
@@ -24,6 +25,7 @@ type proxy struct {
 	pairs  map[*pair]bool
 	left   []net.Conn // ends of the server whose client is gone unheard
 	commit *commitCut
+	late   time.Duration // how much later what the server says arrives; set before the first connection
 }
 
 // gate is what happens to bytes of one direction.
@@ -115,6 +117,9 @@ func (p *proxy) copy(c *pair, to, from net.Conn, g *gate, upwards bool) {
 			case hold:
 				return
 			case pass:
+				if p.late > 0 && !upwards {
+					time.Sleep(p.late) // the delay is what is tested
+				}
 				if p.cutsCommit(c, buffer[:n], upwards) {
 					return
 				}

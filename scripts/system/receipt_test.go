@@ -102,3 +102,39 @@ func TestConfirmationsAreNeverRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestAnswersToPingsAreNotCharged: a phone answers more pings within a second than its user's rate, burst and messages under way let through
+// messages, and is refused nothing, its own next message neither.
+func TestAnswersToPingsAreNotCharged(t *testing.T) {
+	const senders, each, burst = 4, 3, 3
+	for name, server := range pingServers {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, server, map[string]any{"limits.per_user_rate": 1, "limits.per_user_burst": burst, "limits.per_user_inflight": 1})
+			users := people(t, senders+1)
+			user := users[senders]
+			phone := w.online(user, "1[android]")
+			answered := func() float64 { return w.metric(`tlim_device_pings_total{outcome="answered"}`) }
+			for _, sender := range users[:senders] {
+				c := w.online(sender, "a[web]")
+				for i := range each {
+					id := lab.NewID()
+					w.send(c, id, lab.Text(sender, user, id, fmt.Sprint(i)))
+					w.receive(phone, id)
+				}
+			}
+			await(t, within(t, soon), "the answers", func() (bool, error) { return answered() > senders*each/2, nil }) // two pings may share an answer
+			own := lab.NewID()
+			w.send(phone, own, lab.Text(user, users[0], own, "thank you"))
+			check(t, phone.Ping(within(t, soon), w.component))
+			for _, m := range phone.Drain() {
+				if m.Type == "error" {
+					t.Errorf("got the error %s, want none", m.Raw)
+				}
+			}
+			if n := w.metric("tlim_refused_total"); n != 0 {
+				t.Errorf("%v refused, want 0", n)
+			}
+			t.Logf("%v answers to pings", answered())
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package system
 
 import (
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -9,12 +10,15 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"tlim/scripts/lab"
 )
@@ -258,6 +262,9 @@ func (p *processes) statusOfBoth(t *testing.T) {
 			if other := fields[c.line]; err != nil || !strings.HasPrefix(fields["status"], c.word) || fields["role"] != c.role || !strings.Contains(other, fmt.Sprintf("process %d,", c.other.PID())) || !strings.HasSuffix(other, ": alive") {
 				t.Errorf("got %v\n%s\nwant %q, and the %s by its process, %d, alive", err, out, c.word, c.line, c.other.PID())
 			}
+			if d := diagnose(t, c.one.Dir); d.Failures > 0 {
+				t.Errorf("the doctor finds %d failures, want none:\n%s", d.Failures, d.lines(""))
+			}
 		})
 	}
 }
@@ -374,33 +381,94 @@ func (p *processes) post(base, endpoint, key string, values ...string) (string, 
 	return string(body), err
 }
 
-// A standby that does not fit its leader says so and ends; the leader does not mind.
+// A standby that does not fit its leader says so and ends; one that differs in what does not part them names the keys. The leader does not mind. All start
+// at once: each waits for most of its time.
 func TestStandbyRefused(t *testing.T) {
+	t.Parallel()
 	s := must[*lab.Server](t)(openfire())
 	config := onMariaDB(t)
-	config["standby.enabled"], config["files.dir"] = true, filepath.Join(t.TempDir(), "files")
+	config["standby.enabled"], config["files.dir"], config["http.language"] = true, filepath.Join(t.TempDir(), "files"), "en"
 	component := newComponent(s)
 	leader := startTlim(t, lab.TlimOptions{Config: settings(s, component, config)})
-	for _, c := range []struct {
-		name, key, want string
-		change          map[string]any
-	}{
-		{"another component", "xmpp.component", "needs the same configuration", map[string]any{"xmpp.component": newComponent(s)}},
-		{"another domain", "xmpp.domain", "needs the same configuration", map[string]any{"xmpp.domain": "other.test", "xmpp.component": "tlim.other.test"}},
-		{"a folder of its own", "files.dir", "has other files than this one", map[string]any{"files.dir": "own"}},
-		{"another database", "files.dir", "a tlim on another database has these files", onMariaDB(t)},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			other := settings(s, component, config)
-			maps.Copy(other, c.change)
-			tl := startTlim(t, lab.TlimOptions{Unready: true, Config: other})
-			code, err := tl.Ended(within(t, time.Minute))
-			if log := logTail(tl.Log); code != 2 || err != nil || !strings.Contains(log, c.want) || !strings.Contains(log, c.key) {
-				t.Errorf("got exit code %d, %v, the log\n%s\nwant 2, with %s and %q", code, err, log, c.key, c.want)
+	begin := func(t *testing.T, change map[string]any, env ...string) *lab.Tlim {
+		other := settings(s, component, config)
+		maps.Copy(other, change)
+		return startTlim(t, lab.TlimOptions{Unready: true, Config: other, Env: env})
+	}
+	elsewhere := onMariaDB(t)
+	elsewhere["files.dir"] = "own"
+	copied := map[string]any{"store.dsn": copyOf(t, config["store.dsn"].(string))}
+	readOnly := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
+	}))
+	defer readOnly.Close()
+	t.Run("side by side", func(t *testing.T) {
+		for _, c := range []struct {
+			name, key, want string
+			change          map[string]any
+		}{
+			{"another component", "xmpp.component", "needs the same configuration", map[string]any{"xmpp.component": newComponent(s)}},
+			{"another domain", "xmpp.domain", "needs the same configuration", map[string]any{"xmpp.domain": "other.test", "xmpp.component": "tlim.other.test"}},
+			{"a folder of its own", "files.dir", "has other files than this one", map[string]any{"files.dir": "own"}},
+			{"a bucket that takes nothing from it", "files.s3", "cannot write to the files that", map[string]any{"files.s3.endpoint": readOnly.URL, "files.s3.bucket": "tlim-test", "files.s3.access_key": "a", "files.s3.secret_key": "s"}},
+			{"another database", "files.dir", "a tlim on another database has these files", onMariaDB(t)},
+			{"another database, and other files", "store.dsn", "at the server: a tlim on another database", elsewhere},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				tl := begin(t, c.change)
+				code, err := tl.Ended(within(t, time.Minute))
+				if log := logTail(tl.Log); code != 2 || err != nil || !strings.Contains(log, c.want) || !strings.Contains(log, c.key) {
+					t.Errorf("got exit code %d, %v, the log\n%s\nwant 2, with %s and %q", code, err, log, c.key, c.want)
+				}
+			})
+		}
+		t.Run("a copy of the database", func(t *testing.T) {
+			t.Parallel()
+			tl := begin(t, copied)
+			await(t, within(t, time.Minute), "a tlim on a copy of the database to say what it is", func() (bool, error) {
+				_, text, err := tl.Ready(within(t, soon))
+				var r struct{ Role, Taken string }
+				return err == nil && json.Unmarshal([]byte(text), &r) == nil && r.Role == "standby" && strings.Contains(r.Taken, "of which this one may be a copy"), errors.Join(err, errors.New(text))
+			})
+			diagnose(t, tl.Dir).finds(t, "process", "failure", "does not lead: store.dsn: ", "the same store.dsn")
+			if text, err := exec.CommandContext(within(t, soon), must[string](t)(lab.Build(t.Context())), "status", "--config", filepath.Join(tl.Dir, "tlim.yaml")).CombinedOutput(); err == nil || !strings.Contains(string(text), "another connection has "+component) {
+				t.Errorf("its status: got %v\n%s\nwant a failure that says that another connection has the name", err, text)
 			}
 		})
-	}
+		differs(t, begin)
+	})
 	if status, text, err := leader.Ready(within(t, soon)); status != http.StatusOK || err != nil {
 		t.Errorf("the leader: got %d %s %v, want it ready", status, text, err)
 	}
+}
+
+// copyOf is a database with the tables and rows of another one.
+func copyOf(t *testing.T, dsn string) string {
+	t.Helper()
+	from := must[*mysql.Config](t)(mysql.ParseDSN(dsn)).DBName
+	copied := newDatabase(t, must[*lab.Server](t)(mariadb()))
+	to := must[*mysql.Config](t)(mysql.ParseDSN(copied)).DBName
+	db := must[*sql.DB](t)(sql.Open("mysql", copied))
+	defer db.Close()
+	rows := must[*sql.Rows](t)(db.QueryContext(within(t, soon), "SELECT table_name FROM information_schema.tables WHERE table_schema = ?", from))
+	var tables []string
+	for rows.Next() {
+		var table string
+		check(t, rows.Scan(&table))
+		tables = append(tables, table)
+	}
+	check(t, errors.Join(rows.Err(), rows.Close()))
+	for _, table := range tables {
+		for _, statement := range []string{"CREATE TABLE %[2]s.`%[3]s` LIKE %[1]s.`%[3]s`", "INSERT INTO %[2]s.`%[3]s` SELECT * FROM %[1]s.`%[3]s`"} {
+			_, err := db.ExecContext(within(t, soon), fmt.Sprintf(statement, from, to, table))
+			check(t, err)
+		}
+	}
+	return copied
 }

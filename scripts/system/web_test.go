@@ -45,7 +45,7 @@ func TestWebChat(t *testing.T) {
 		brief   bool
 	}{
 		{"openfire by BOSH", lab.StartOpenfire, func(s *lab.Server) string { return s.HTTPBind }, true, !*webAll},
-		{"prosody by WebSocket", lab.StartProsody, func(s *lab.Server) string { return s.WebSocket }, false, true},
+		{"prosody by WebSocket", lab.StartProsody, func(s *lab.Server) string { return s.WebSocket }, false, !*webAll},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			// Its own, because it is killed.

@@ -21,6 +21,7 @@ type world struct {
 	server    *lab.Server
 	tlim      *lab.Tlim
 	component string
+	clocks    bool // its processes have clocks of their own
 }
 
 var components atomic.Int64

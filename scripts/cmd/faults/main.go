@@ -132,7 +132,7 @@ type trial struct {
 	done    int
 	results map[string]*result
 
-	sent, acknowledged, again, batches, turns int
+	sent, acknowledged, again, batches, terms int
 	violations                                []checker.Violation
 }
 
@@ -300,9 +300,9 @@ func (t *trial) judge() error {
 	t.acknowledged += report.Acknowledged
 	t.again += report.Again
 	t.batches += report.Batches
-	t.turns += report.Turns
+	t.terms += report.Terms
 	t.violations = append(t.violations, report.Violations...)
-	fmt.Printf("round %d: %d sent, %d acknowledged, %d copies again, %d transactions in %d turns: %d violations\n", t.rounds, report.Sent, report.Acknowledged, report.Again, report.Batches, report.Turns, len(report.Violations))
+	fmt.Printf("round %d: %d sent, %d acknowledged, %d copies again, %d transactions in %d terms: %d violations\n", t.rounds, report.Sent, report.Acknowledged, report.Again, report.Batches, report.Terms, len(report.Violations))
 	for i, v := range report.Violations {
 		if i == 20 {
 			fmt.Printf("  and %d more\n", len(report.Violations)-i)

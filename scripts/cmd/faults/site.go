@@ -124,7 +124,7 @@ func start(ctx context.Context, s *site, binary string, people []string) error {
 }
 
 // observe makes triggers that note who writes: for each transaction of a leader, and each row of messages, the address that it came from and the
-// turn that the same transaction sees.
+// term that the same transaction sees.
 func (s *site) observe(ctx context.Context) error {
 	db, err := s.database(1)
 	if err != nil {

@@ -27,7 +27,7 @@ type Report struct {
 	Sent, Acknowledged int
 	Again              int // copies that came live more than once to one user's phones
 	Batches            int // transactions of leaders
-	Turns              int // of leaders that wrote
+	Terms              int // of leaders that wrote
 	Violations         []Violation
 }
 
@@ -300,30 +300,30 @@ func (s *state) ordered() {
 func (s *state) alone() {
 	s.report.Batches = len(s.batches)
 	slices.SortStableFunc(s.batches, func(a, b Event) int { return int(a.Number - b.Number) })
-	writer := map[int64]string{} // by turn
+	writer := map[int64]string{} // by term
 	for i, b := range s.batches {
 		if i > 0 {
 			before := s.batches[i-1]
 			switch {
 			case b.Number == before.Number:
-				s.found(Interleaved, "transaction %d was written twice, in turn %d by %s and in turn %d by %s", b.Number, before.Epoch, before.Writer, b.Epoch, b.Writer)
+				s.found(Interleaved, "transaction %d was written twice, in term %d by %s and in term %d by %s", b.Number, before.Epoch, before.Writer, b.Epoch, b.Writer)
 			case b.Number != before.Number+1:
 				s.found(Interleaved, "transactions %d to %d are missing", before.Number+1, b.Number-1)
 			}
 			if b.Epoch < before.Epoch {
-				s.found(Interleaved, "transaction %d is of turn %d (%s), after one of turn %d (%s)", b.Number, b.Epoch, b.Writer, before.Epoch, before.Writer)
+				s.found(Interleaved, "transaction %d is of term %d (%s), after one of term %d (%s)", b.Number, b.Epoch, b.Writer, before.Epoch, before.Writer)
 			}
 		}
 		if writer[b.Epoch] == "" {
 			writer[b.Epoch] = b.Writer
-			s.report.Turns++
+			s.report.Terms++
 		} else if writer[b.Epoch] != b.Writer {
-			s.found(Interleaved, "transaction %d of turn %d is by %s, others of it by %s", b.Number, b.Epoch, b.Writer, writer[b.Epoch])
+			s.found(Interleaved, "transaction %d of term %d is by %s, others of it by %s", b.Number, b.Epoch, b.Writer, writer[b.Epoch])
 		}
 	}
 	for _, w := range s.wrote {
 		if of := writer[w.Epoch]; of != "" && of != w.Writer {
-			s.found(Interleaved, "%s of %s is by %s, in turn %d of %s", w.Message, w.Table, w.Writer, w.Epoch, of)
+			s.found(Interleaved, "%s of %s is by %s, in term %d of %s", w.Message, w.Table, w.Writer, w.Epoch, of)
 		}
 	}
 }

@@ -58,8 +58,8 @@ func TestClean(t *testing.T) {
 	if len(r.Violations) != 0 {
 		t.Errorf("got %v, want none", r.Violations)
 	}
-	if r.Sent != 5 || r.Acknowledged != 3 || r.Again != 4 || r.Batches != 4 || r.Turns != 2 {
-		t.Errorf("got %+v, want 5 sent, 3 acknowledged, 4 again, 4 transactions in 2 turns", r)
+	if r.Sent != 5 || r.Acknowledged != 3 || r.Again != 4 || r.Batches != 4 || r.Terms != 2 {
+		t.Errorf("got %+v, want 5 sent, 3 acknowledged, 4 again, 4 transactions in 2 terms", r)
 	}
 }
 
@@ -127,14 +127,14 @@ func TestFaulty(t *testing.T) {
 			return append(l, Event{Kind: Seen, User: "b", Session: "b/1", Message: "m1", Conversation: "g"})
 		}},
 		"nodes that differ": {Order, "different rows", func(l []Event) []Event { return without(l, and(is(Row, "m4"), node("2"))) }},
-		"a deposed leader writes a transaction": {Interleaved, "after one of turn 2", func(l []Event) []Event {
+		"a deposed leader writes a transaction": {Interleaved, "after one of term 2", func(l []Event) []Event {
 			return append(l, Event{Kind: Batch, Number: 5, Epoch: 1, Writer: "A"})
 		}},
 		"one transaction twice": {Interleaved, "written twice", func(l []Event) []Event {
 			return append(l, Event{Kind: Batch, Number: 4, Epoch: 2, Writer: "B"})
 		}},
 		"a transaction that vanished": {Interleaved, "3 to 3 are missing", func(l []Event) []Event { return without(l, number(3)) }},
-		"two in one turn":             {Interleaved, "is by A, others of it by B", func(l []Event) []Event { return change(l, number(4), func(e *Event) { e.Writer = "A" }) }},
+		"two in one term":             {Interleaved, "is by A, others of it by B", func(l []Event) []Event { return change(l, number(4), func(e *Event) { e.Writer = "A" }) }},
 		"a row of a deposed leader":   {Interleaved, "m3 of ofmessage is by A", func(l []Event) []Event { return change(l, is(Wrote, "m3"), func(e *Event) { e.Writer = "A" }) }},
 		"two times": {Untrue, "want one time", func(l []Event) []Event {
 			return append(l, Event{Kind: Acknowledged, User: "a", Message: "m3", Time: "109"})

@@ -5,7 +5,7 @@
 //   - Each receiver has seen it, was told of it when their phone asked for what waits, or it waits there still.
 //   - A conversation has one order: all who read its history read the same, and no session gets messages live in another one.
 //   - All nodes of the database hold the same rows.
-//   - No two leaders write at a time: of the transactions in their order each belongs to one turn of one process, and no turn goes on after the
+//   - No two leaders write at a time: of the transactions in their order each belongs to one term of one process, and no term goes on after the
 //     next has begun.
 //
 // Allowed is what the protocol allows: a message may come again under its id after a crash or a lost link, a message that was seen may wait in

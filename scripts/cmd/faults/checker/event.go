@@ -18,8 +18,8 @@ const (
 	Queued       = "queued"       // at the end: Message waits for User
 	Listed       = "listed"       // at the end: Reader's history of Conversation has Message at Time; oldest first
 	Row          = "row"          // at the end: Node has a row of Message of Conversation at Time
-	Batch        = "batch"        // at the end: transaction Number was of turn Epoch, by Writer
-	Wrote        = "wrote"        // at the end: Writer wrote Message to Table in turn Epoch; in the order of commits
+	Batch        = "batch"        // at the end: transaction Number was of term Epoch, by Writer
+	Wrote        = "wrote"        // at the end: Writer wrote Message to Table in term Epoch; in the order of commits
 	Odd          = "odd"          // something happened that never should, told by Text
 	Fault        = "fault"        // for readers: what was broken, told by Text
 )
